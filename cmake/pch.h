@@ -1,0 +1,21 @@
+// Shared by every Qt target (REUSE_FROM): what most of them include anyway.
+#pragma once
+#include <QByteArray>
+#include <QCoroTask>
+#include <QHash>
+#include <QHostAddress>
+#include <QJsonArray>
+#include <QJsonDocument>
+#include <QJsonObject>
+#include <QList>
+#include <QObject>
+#include <QPointer>
+#include <QString>
+#include <QTimer>
+#include <QUrl>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
