@@ -1,0 +1,102 @@
+// One declaration per operation: MCP schema, REST validation, OpenAPI and the reference page come from it.
+#pragma once
+#include "base/CancelToken.h"
+#include "base/Error.h"
+#include <QCoroTask>
+#include <QJsonObject>
+#include <QJsonValue>
+#include <QList>
+#include <functional>
+
+namespace power::operations {
+
+struct Parameter {
+    enum class Type { String, Integer, Number, Boolean, Object, StringList };
+    QString name;
+    Type type = Type::String;
+    QString description;
+    bool required = false;
+    QJsonValue defaultValue;     // null = none
+    QStringList aliases;         // other accepted names (contract D2-D4)
+    QJsonValue minimum, maximum; // numbers; for strings `maximum` is the length. Values above are clamped with a note
+                                 // when clamp is set, else refused
+    bool clamp = false;
+    QStringList allowed;         // enum
+    bool hidden = false;         // accepted, not advertised (REST only)
+};
+
+struct Hints { // MCP annotations; always sent
+    bool readOnly = false, destructive = false, idempotent = false, openWorld = false;
+};
+
+// A block of the answer, in order. Adapters decide its form (MCP content block, REST field).
+struct Block {
+    enum class Kind { Text, Image, Json };
+    Kind kind = Kind::Text;
+    QString text;                // Text; for Image: one line that stands for it where images cannot go
+    QByteArray data, mime;       // Image
+};
+
+struct Answer {
+    QJsonObject data;            // the whole result for programs (REST body)
+    QList<Block> blocks;         // for models: bounded; empty = `data` as JSON text
+    bool userError = false;      // user code failed: the call itself worked (contract R16)
+    QStringList notes;           // "timeout 900 was lowered to 300", unknown arguments ...
+    int status = 200;            // REST status of success
+};
+
+// Who asks and through which door.
+struct Caller {
+    QString principal = QStringLiteral("owner");
+    QString slug;                // empty for owner
+    QStringList scopes;          // empty = all
+    QString baseUrl;             // "https://host" for absolute links, no trailing slash
+    QByteArray requestId;
+    CancelToken cancel;
+    // Progress while it runs: fraction unknown = -1; may be empty.
+    std::function<void(double done, double total, const QString &text)> progress;
+};
+
+using Method = std::function<QCoro::Task<Result<Answer>>(Caller, QJsonObject)>;
+
+struct Operation {
+    QString name;                // MCP tool name
+    QString title;
+    QString description;         // front-loaded, at most 2,000 characters
+    QList<Parameter> parameters;
+    Hints hints;
+    QString scope;               // "run", "files", "sessions", "admin"
+    QString toolset;             // core, files, jobs, data, microsoft
+    bool inDefaultTools = true;  // false: REST only
+    QString emptyArgumentsText;  // recovery text when a model sent {} (contract 7.1); empty = the general one
+    Method method;
+};
+
+// What validation made of the caller's arguments.
+struct CheckedArguments {
+    QJsonObject values;          // canonical names, right types, defaults filled in
+    QStringList notes;           // unknown keys ignored, values clamped
+};
+
+// Coerces ("5" -> 5, "true" -> true, "[..]" -> list), takes null as not given, ignores unknown keys with a note,
+// reports every problem at once with a correct example. Error: InvalidArgument.
+Result<CheckedArguments> checkArguments(const Operation &operation, const QJsonObject &given);
+
+// JSON Schema 2020-12 of the parameters in the safe intersection of all clients: root object, no combinators, no $ref.
+QJsonObject inputSchema(const Operation &operation);
+
+// Registry: filled at start, then read only; order = order of tools/list.
+class Registry
+{
+public:
+    void add(Operation operation);
+    const Operation *find(const QString &name) const;
+    const QList<Operation> &all() const { return m_operations; }
+    // Validates, checks the scope, runs. Never throws.
+    QCoro::Task<Result<Answer>> call(QString name, Caller caller, QJsonObject arguments) const;
+
+private:
+    QList<Operation> m_operations;
+};
+
+} // namespace power::operations

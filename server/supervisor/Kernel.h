@@ -1,0 +1,116 @@
+// A session's kernel as the server sees it: run a cell, interrupt it, know how it died.
+#pragma once
+#include "base/CancelToken.h"
+#include "base/Error.h"
+#include <QByteArray>
+#include <QCoroTask>
+#include <QJsonObject>
+#include <QList>
+#include <QString>
+#include <chrono>
+#include <functional>
+#include <memory>
+
+namespace power::supervisor {
+
+struct KernelLimits {
+    qint64 memoryBytes = 0;             // of the whole session, all its processes
+    int processes = 64;
+    int openFiles = 1024;
+    qint64 fileBytes = 0;               // one file (RLIMIT_FSIZE); 0: as diskBytes
+    qint64 diskBytes = 0;               // the whole workspace
+    qint64 outputBytes = 64ll << 20;    // stdout + stderr of one run; above: interrupted, cause output_limit
+    qint64 keptOutputBytes = 1 << 20;   // of each of stdout and stderr kept in memory (head and tail)
+    qint64 displayBytes = 32ll << 20;   // of all displays of one run
+};
+
+struct KernelSpec {
+    QString sessionId;   // shown to user code: /app/sandbox_data/<sessionId>
+    QString workspace;   // absolute host path of the session's directory, owned by uid
+    QString scratch;     // absolute host path of the session's /tmp, owned by uid, on the same file system
+    quint32 uid = 0;
+    quint32 gid = 0;
+    KernelLimits limits;
+};
+
+// One piece of a rich output; data is text (UTF-8) or raw bytes by its type.
+struct DisplayPart {
+    QByteArray mime;
+    QByteArray data;
+};
+
+struct OutputEvent {
+    enum class Kind { Stdout, Stderr, Display, Result, Figure };
+    Kind kind = Kind::Stdout;
+    QByteArray text;            // Stdout, Stderr
+    QList<DisplayPart> parts;   // Display, Result, Figure; preferred first
+    QString fileName;           // of a figure or html that the kernel also wrote into the workspace
+    QString alt;                // one line of text for what is not shown
+};
+
+struct RunRequest {
+    QString runId;
+    QByteArray code;
+    std::chrono::milliseconds timeout{120'000};
+    CancelToken cancel;                                   // fires: interrupt, then as a timeout
+    QJsonObject context;                                  // variables to set first (REST `context`)
+    std::function<void(const OutputEvent &)> onOutput;    // live, in exact order; may be empty
+};
+
+struct TaskRequest {
+    QString runId;
+    QString task;               // "query", "frames" ... (shared/wire/PROTOCOL.md)
+    QJsonObject arguments;
+    std::chrono::milliseconds timeout{60'000};
+    CancelToken cancel;
+};
+
+// How a run ended. `Died` and `Killed`: the kernel is gone, variables are lost.
+enum class RunStatus { Ok, Error, Interrupted, Killed, Died };
+
+struct RunOutcome {
+    RunStatus status = RunStatus::Ok;
+    // cause: "" | timeout | cancelled | memory_limit | output_limit | disk_limit | process_limit | exit | signal |
+    //        protocol (the kernel sent garbage) | zygote
+    QString cause;
+    QString limit;               // the limit in words with its figure, e.g. "30 s", "512 MB"
+    QString peak;                // what was reached, in words with its figure
+    bool variablesSurvived = true;
+    bool hardInterrupt = false;  // the second stage of the ladder was needed
+    QString errorName, errorValue, traceback, hint;
+    QList<OutputEvent> outputs;  // in order; neighbouring texts of one kind merged; long text cut in the middle
+    qint64 stdoutBytes = 0, stderrBytes = 0;   // produced in all
+    bool outputCut = false;      // outputs do not hold everything
+    QByteArray outputFile;       // host path of the whole output when cut (owned by the caller: move or delete)
+    QJsonValue result;           // RESULT, or a task's small answer
+    QByteArray payload;          // a task's blob
+    QStringList notes;
+    int executionCount = 0;
+    int variables = 0;
+    qint64 peakMemoryBytes = 0;
+    std::chrono::microseconds duration{0};
+};
+
+// Kernel: one process tree. Destroying it kills the tree (not waiting). One run at a time: the caller queues.
+// Thread: the event loop's.
+class Kernel
+{
+public:
+    virtual ~Kernel() = default;
+    virtual QCoro::Task<RunOutcome> run(RunRequest request) = 0;
+    virtual QCoro::Task<RunOutcome> task(TaskRequest request) = 0;
+    // SIGINT for the current run, if any.
+    virtual void interrupt() = 0;
+    virtual bool isAlive() const = 0;
+    // Why it is no longer alive, in one sentence; empty while it lives.
+    virtual QString deathReason() const = 0;
+    virtual qint64 pid() const = 0;
+    virtual qint64 memoryBytes() const = 0; // last sample of the watchdog
+    // Ends the tree and resolves when every process of it is gone.
+    virtual QCoro::Task<> stop() = 0;
+    // Called once, on the event loop, when the tree is gone without stop() having been called.
+    virtual void onDeath(std::function<void()> call) = 0;
+    virtual QJsonObject startTimings() const = 0;
+};
+
+} // namespace power::supervisor

@@ -1,0 +1,52 @@
+// Starts and supervises the zygote, and forks kernels from it.
+#pragma once
+#include "supervisor/Kernel.h"
+#include <QObject>
+
+namespace power::supervisor {
+
+struct HostConfig {
+    QString kernelProgram;         // path of power-kernel
+    QString initProgram;           // path of power-init (static)
+    QString python;                // venv prefix whose site-packages the kernels use; empty = the distribution's
+    QString cacheDirectory;        // pre-warmed read-only caches (matplotlib), made at start
+    QString requiredTier;          // SANDBOX_REQUIRE: full | container | nonroot | none; empty = any safe one
+    QString forcedTier;            // SANDBOX_TIER: tests run the lower tiers with it
+    int landlockAbi = -1;          // caps the ABI used; -1 = newest
+    qint64 totalMemoryBytes = 0;   // global budget for all kernels; 0 = cgroup limit or RAM less a reserve
+};
+
+// What the probe found by doing, for /health, the banner and result metadata.
+struct TierReport {
+    QString tier;                  // full | container | nonroot | none
+    bool safe = false;             // user code may run
+    QString reason;                // why not a higher tier, in one sentence
+    QJsonObject layers;            // layer -> true, false or a figure (landlock ABI ...)
+};
+
+// KernelHost: start() probes, then starts the zygote; ready() fires when it serves. A zygote that dies is
+// replaced; living kernels stay. Thread: the event loop's.
+class KernelHost : public QObject
+{
+    Q_OBJECT
+public:
+    virtual ~KernelHost() = default;
+    static std::unique_ptr<KernelHost> create(HostConfig config);
+
+    // Errors: Unavailable when the tier is not safe or below the required one.
+    virtual QCoro::Task<Result<Done>> start() = 0;
+    virtual const TierReport &tier() const = 0;
+    virtual bool isReady() const = 0;           // the zygote serves
+    virtual QJsonObject zygoteReport() const = 0; // ZygoteReady meta: imports, missing libraries, tasks
+    // Waits for the zygote at most `wait`. Errors: Unavailable, Timeout, Cancelled.
+    virtual QCoro::Task<Result<std::unique_ptr<Kernel>>> spawn(KernelSpec spec, CancelToken cancel) = 0;
+    virtual int kernelCount() const = 0;
+    virtual qint64 totalMemoryBytes() const = 0; // the budget in force
+    virtual qint64 usedMemoryBytes() const = 0;  // last sample over all kernels
+    virtual QCoro::Task<> stop() = 0;
+
+Q_SIGNALS:
+    void ready();
+};
+
+} // namespace power::supervisor
