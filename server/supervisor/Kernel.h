@@ -87,6 +87,7 @@ struct RunOutcome {
     QStringList notes;
     int executionCount = 0;
     int variables = 0;
+    QJsonObject variableTypes;   // name -> type of the session's variables, at most 200 (Done meta "types")
     qint64 peakMemoryBytes = 0;
     std::chrono::microseconds duration{0};
 };

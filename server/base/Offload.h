@@ -1,0 +1,27 @@
+// Work that would block the event loop (fsync, hashing, big copies), awaited from a coroutine.
+#pragma once
+#include "base/OneShot.h"
+#include <QCoreApplication>
+#include <QThreadPool>
+
+namespace power {
+
+// Runs `work` on the global thread pool and resolves with its result on the event loop's thread. `work` owns
+// everything it touches. It cannot be interrupted: the wait always lasts until it has ended, so what it uses stays valid.
+// Thread: call on the event loop's thread.
+template <typename T>
+QCoro::Task<Result<T>> offload(std::function<Result<T>()> work)
+{
+    OneShot<T> shot;
+    auto job = std::make_shared<std::function<Result<T>()>>(std::move(work));
+    QThreadPool::globalInstance()->start([shot, job] {
+        auto result = std::make_shared<Result<T>>((*job)());
+        QMetaObject::invokeMethod(
+            qApp, [shot, result, job] { shot.resolve(std::move(*result)); }, Qt::QueuedConnection);
+    });
+    const std::chrono::milliseconds untilDone{0};
+    Result<T> result = co_await shot.wait(untilDone);
+    co_return result;
+}
+
+} // namespace power

@@ -1,0 +1,21 @@
+// A run as a model reads it: ordered output, error, files with links, one session line (contract D11, 7.2).
+#pragma once
+#include "operations/Operation.h"
+#include "sessions/Session.h"
+
+namespace power::operations {
+
+// Blocks: one text, then one image per figure or picture. The text is complete (the adapter cuts it to its
+// budget at the mark between output and tail: see kTailMark); images above 3.5 MB become links.
+QList<Block> runBlocks(const sessions::RunReport &report, const QString &baseUrl);
+
+// The result for programs: the fields of REST /api/execute (contract 9.2) and `failure`.
+QJsonObject runData(const sessions::RunReport &report, const QString &baseUrl);
+
+// cause, limit, peak, survived, lost, next_step; empty when the run was fine.
+QJsonObject failureFacts(const sessions::RunReport &report);
+
+// "34.2 KB"
+QString humanSize(qint64 bytes);
+
+} // namespace power::operations

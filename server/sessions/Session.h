@@ -1,0 +1,62 @@
+// The types of a session and of a run as services and operations see them.
+#pragma once
+#include "files/FileStore.h"
+#include "supervisor/Kernel.h"
+#include <QDateTime>
+#include <QJsonObject>
+
+namespace power::sessions {
+
+// Whose session: one identity everywhere (design decision 10).
+struct SessionKey {
+    QString principal; // "owner" ...
+    QString slug;      // empty for owner; appears in host paths
+    QString id;        // validated session_id
+    bool operator==(const SessionKey &) const = default;
+    QString text() const { return principal + u'/' + id; }
+};
+
+struct SessionInfo {
+    SessionKey key;
+    QString name, description;
+    QJsonObject metadata;
+    QDateTime created, lastUsed;
+    bool hasKernel = false; // variables are in memory now
+    int executionCount = 0;
+    int variables = 0;
+    bool busy = false;
+    int queued = 0;
+    qint64 memoryBytes = 0;
+};
+
+struct RunCall {
+    SessionKey key;
+    QByteArray code;
+    std::chrono::milliseconds timeout{120'000};
+    QJsonObject context;
+    CancelToken cancel;
+    // Live: text pieces of stdout/stderr and queue positions; may be empty.
+    std::function<void(const QString &text)> progress;
+};
+
+// A file that a run wrote but that has no link, and why.
+struct UnlinkedFile {
+    QString path;
+    qint64 size = 0;
+    Error reason;
+};
+
+struct RunReport {
+    QString runId;
+    supervisor::RunOutcome outcome;
+    QList<files::StoredFile> files;  // in the order of their names; figures and HTML included
+    QList<UnlinkedFile> unlinked;
+    QStringList removed;
+    QStringList remaining;           // files of the session, given when variables were lost
+    bool sessionIsNew = false;       // made by this call
+    QString kernelNote;              // the kernel is new and why; empty for a warm one
+    std::chrono::milliseconds queuedFor{0};
+    int queuePosition = 0;           // at arrival, 0 = ran at once
+};
+
+} // namespace power::sessions

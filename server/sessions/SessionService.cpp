@@ -1,0 +1,393 @@
+#include "sessions/SessionService.h"
+#include "base/Ids.h"
+#include "base/Log.h"
+#include "sessions/LiveSession.h"
+#include "sessions/SessionRecords.h"
+#include <QFile>
+#include <algorithm>
+
+namespace power::sessions {
+
+using namespace std::chrono_literals;
+
+SessionService::SessionService(Config config, supervisor::KernelHost &host, workspace::Workspaces &workspaces,
+                               files::FileStore &files, SessionRecords &records, QObject *parent)
+    : QObject(parent)
+    , m_config(std::move(config))
+    , m_host(host)
+    , m_workspaces(workspaces)
+    , m_files(files)
+    , m_records(records)
+{
+    if (m_config.idleKernel.count() > 0) {
+        connect(&m_idleTimer, &QTimer::timeout, this, &SessionService::evictExpired);
+        m_idleTimer.start(30s);
+    }
+}
+
+SessionService::~SessionService() = default;
+
+int SessionService::liveKernels() const
+{
+    return int(std::count_if(m_live.cbegin(), m_live.cend(),
+                             [](const auto &session) { return session->kernelAlive(); }));
+}
+
+Result<std::shared_ptr<LiveSession>> SessionService::open(const SessionKey &key)
+{
+    if (auto found = m_live.value(key.text()))
+        return found;
+    const bool existed = m_workspaces.exists(key.slug, key.id);
+    auto workspace = m_workspaces.openSession(key.slug, key.id);
+    if (!workspace)
+        return Unexpected<Error>{workspace.error()};
+    auto session = std::make_shared<LiveSession>();
+    session->key = key;
+    session->workspace = *workspace;
+    session->isNew = !existed;
+    m_live.insert(key.text(), session);
+    return session;
+}
+
+Result<std::shared_ptr<workspace::Workspace>> SessionService::workspace(const SessionKey &key)
+{
+    auto session = open(key);
+    if (!session)
+        return Unexpected<Error>{session.error()};
+    (*session)->lastUsed = QDateTime::currentDateTimeUtc();
+    m_records.noteUse(key);
+    return (*session)->workspace;
+}
+
+QCoro::Task<Result<Done>> SessionService::ensureKernel(std::shared_ptr<LiveSession> session, CancelToken cancel)
+{
+    if (session->kernelAlive())
+        co_return Done{};
+    session->kernel.reset();
+    if (m_config.maxSessions > 0 && liveKernels() >= m_config.maxSessions) {
+        const std::chrono::minutes unused{1};
+        const bool made = co_await evictIdlest(session, unused);
+        if (!made)
+            co_return fail(ErrorCode::Busy,
+                           QStringLiteral("All %1 kernels are in use (MAX_SESSIONS).").arg(m_config.maxSessions),
+                           QStringLiteral("Use an existing session, delete one with delete_session, or try again later."));
+    }
+    supervisor::KernelSpec spec;
+    spec.sessionId = session->key.id;
+    spec.workspace = session->workspace->hostPath();
+    spec.scratch = session->workspace->scratchPath();
+    spec.uid = session->workspace->uid();
+    spec.gid = session->workspace->gid();
+    spec.limits = m_config.kernel;
+    auto spawned = co_await m_host.spawn(spec, cancel);
+    if (!spawned && spawned.error().code == ErrorCode::Busy) {
+        const std::chrono::minutes unused{1};
+        const bool made = co_await evictIdlest(session, unused);
+        if (made)
+            spawned = co_await m_host.spawn(spec, cancel);
+    }
+    if (!spawned)
+        co_return Unexpected<Error>{spawned.error()};
+    session->kernel = std::move(*spawned);
+    session->executionCount = 0;
+    session->variables = 0;
+    std::weak_ptr<LiveSession> weak = session;
+    session->kernel->onDeath([weak] {
+        if (auto dead = weak.lock(); dead && dead->kernel) {
+            dead->lossReason = dead->kernel->deathReason();
+            log::warning("kernel_died", {{QStringLiteral("session"), dead->key.id},
+                                         {QStringLiteral("reason"), dead->lossReason}});
+        }
+    });
+    co_return Done{};
+}
+
+QCoro::Task<bool> SessionService::evictIdlest(std::shared_ptr<LiveSession> except, std::chrono::minutes unusedFor)
+{
+    std::shared_ptr<LiveSession> idlest;
+    const QDateTime limit = QDateTime::currentDateTimeUtc().addSecs(-std::chrono::seconds(unusedFor).count());
+    for (const auto &session : std::as_const(m_live)) {
+        if (session == except || !session->kernelAlive() || session->queue.isBusy() || session->lastUsed > limit)
+            continue;
+        if (!idlest || session->lastUsed < idlest->lastUsed)
+            idlest = session;
+    }
+    if (!idlest)
+        co_return false;
+    idlest->lossReason = QStringLiteral("it was ended to make room, being the longest unused one.");
+    log::info("kernel_evicted", {{QStringLiteral("session"), idlest->key.id}});
+    auto kernel = std::move(idlest->kernel);
+    co_await kernel->stop();
+    co_return true;
+}
+
+void SessionService::evictExpired()
+{
+    const QDateTime limit =
+        QDateTime::currentDateTimeUtc().addSecs(-std::chrono::seconds(m_config.idleKernel).count());
+    for (const auto &session : std::as_const(m_live)) {
+        if (!session->kernelAlive() || session->queue.isBusy() || session->lastUsed > limit)
+            continue;
+        session->lossReason = QStringLiteral("it was unused for %1 minutes (SESSION_IDLE_MINUTES).")
+                                  .arg(m_config.idleKernel.count());
+        log::info("kernel_evicted", {{QStringLiteral("session"), session->key.id}});
+        session->kernel.reset();
+    }
+}
+
+QCoro::Task<Result<RunReport>> SessionService::run(RunCall call)
+{
+    auto opened = open(call.key);
+    if (!opened)
+        co_return Unexpected<Error>{opened.error()};
+    std::shared_ptr<LiveSession> session = *opened;
+
+    auto report = std::make_shared<RunReport>();
+    report->runId = newUuid();
+    const int position = session->queue.isBusy() ? session->queue.waiting() + 1 : 0;
+    report->queuePosition = position;
+    if (position > m_config.maxQueued)
+        co_return fail(ErrorCode::Busy,
+                       QStringLiteral("Session '%1' already has %2 calls waiting.").arg(call.key.id).arg(position - 1),
+                       QStringLiteral("Wait for them, or use another session_id: sessions run in parallel."),
+                       {{QStringLiteral("queue_position"), position}});
+    if (position > 0 && call.progress)
+        call.progress(QStringLiteral("waiting: position %1 in the queue of session '%2'").arg(position).arg(call.key.id));
+
+    const auto arrived = std::chrono::steady_clock::now();
+    auto turn = co_await session->queue.enter(call.timeout, call.cancel);
+    report->queuedFor = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - arrived);
+    if (!turn) {
+        if (turn.error().code == ErrorCode::Cancelled)
+            co_return Unexpected<Error>{turn.error()};
+        co_return fail(ErrorCode::Busy,
+                       QStringLiteral("Session '%1' is busy: this call waited %2 s at position %3 of its queue and did "
+                                      "not run.")
+                           .arg(call.key.id)
+                           .arg(report->queuedFor.count() / 1000)
+                           .arg(position),
+                       QStringLiteral("Try again, raise timeout, or use another session_id: sessions run in parallel."),
+                       {{QStringLiteral("queue_position"), position}});
+    }
+    if (session->deleted)
+        co_return fail(ErrorCode::NotFound, QStringLiteral("Session '%1' was deleted while this call waited.").arg(call.key.id),
+                       QStringLiteral("Call again to start it afresh."));
+
+    report->sessionIsNew = std::exchange(session->isNew, false);
+    const bool warm = session->kernelAlive();
+    if (!warm)
+        report->kernelNote = session->kernelNote(!report->sessionIsNew);
+    const Result<Done> ready = co_await ensureKernel(session, call.cancel);
+    if (!ready)
+        co_return Unexpected<Error>{ready.error()};
+    const bool variablesLost = !warm && !report->sessionIsNew;
+    if (variablesLost)
+        report->remaining = session->remainingFiles();
+    session->hadKernel = true;
+    session->lossReason.clear();
+
+    supervisor::RunRequest request;
+    request.runId = report->runId;
+    request.code = call.code;
+    request.timeout = call.timeout;
+    request.cancel = call.cancel;
+    request.context = call.context;
+    if (call.progress) {
+        request.onOutput = [progress = call.progress](const supervisor::OutputEvent &event) {
+            if (!event.text.isEmpty())
+                progress(QString::fromUtf8(event.text));
+        };
+    }
+    session->workspace->beginChanges();
+    report->outcome = co_await session->kernel->run(std::move(request));
+    session->lastUsed = QDateTime::currentDateTimeUtc();
+    session->executionCount = report->outcome.executionCount;
+    session->variables = report->outcome.variables;
+    if (!report->outcome.variablesSurvived) {
+        if (session->lossReason.isEmpty())
+            session->lossReason = session->kernel ? session->kernel->deathReason() : report->outcome.cause;
+        report->remaining = session->remainingFiles();
+    }
+    keepWholeOutput(*session, *report);
+    co_await collectFiles(session, report);
+    m_records.noteRun(call.key, *report, call.code);
+    co_return std::move(*report);
+}
+
+void SessionService::keepWholeOutput(LiveSession &session, RunReport &report)
+{
+    if (report.outcome.outputFile.isEmpty())
+        return;
+    const QString path = QString::fromUtf8(report.outcome.outputFile);
+    QFile whole(path);
+    const QString name = QStringLiteral("output_%1.txt").arg(report.runId.left(8));
+    auto writer = session.workspace->create(name);
+    if (whole.open(QIODevice::ReadOnly) && writer) {
+        bool good = true;
+        while (good && !whole.atEnd())
+            good = (*writer)->write(whole.read(1 << 20)).ok();
+        if (good && (*writer)->commit())
+            report.outcome.notes << QStringLiteral("The whole output is in the file %1.").arg(name);
+    }
+    whole.close();
+    QFile::remove(path);
+    report.outcome.outputFile.clear();
+}
+
+QCoro::Task<> SessionService::collectFiles(std::shared_ptr<LiveSession> session, std::shared_ptr<RunReport> report)
+{
+    const workspace::Workspace::Changes changes = session->workspace->takeChanges();
+    report->removed = changes.removed;
+    if (changes.truncated)
+        report->outcome.notes << QStringLiteral("More files were written than are listed; list_files shows them all.");
+    for (const workspace::FileFacts &facts : changes.written) {
+        const QString principal = session->key.principal;
+        const QString id = session->key.id;
+        const QString path = facts.path;
+        auto workspace = session->workspace;
+        auto stored = co_await m_files.store(principal, id, workspace, path);
+        if (stored)
+            report->files << *stored;
+        else
+            report->unlinked << UnlinkedFile{facts.path, facts.size, stored.error()};
+    }
+}
+
+QCoro::Task<Result<supervisor::RunOutcome>> SessionService::task(SessionKey key, QString task, QJsonObject arguments,
+                                                                  std::chrono::milliseconds timeout, CancelToken cancel)
+{
+    auto opened = open(key);
+    if (!opened)
+        co_return Unexpected<Error>{opened.error()};
+    std::shared_ptr<LiveSession> session = *opened;
+    auto turn = co_await session->queue.enter(timeout, cancel);
+    if (!turn)
+        co_return fail(ErrorCode::Busy, QStringLiteral("Session '%1' is busy with another call.").arg(key.id),
+                       QStringLiteral("Try again when it has finished."));
+    const Result<Done> ready = co_await ensureKernel(session, cancel);
+    if (!ready)
+        co_return Unexpected<Error>{ready.error()};
+    session->hadKernel = true;
+    supervisor::TaskRequest request{newUuid(), task, arguments, timeout, cancel};
+    supervisor::RunOutcome outcome = co_await session->kernel->task(std::move(request));
+    session->lastUsed = QDateTime::currentDateTimeUtc();
+    if (!outcome.variablesSurvived && session->lossReason.isEmpty())
+        session->lossReason = session->kernel ? session->kernel->deathReason() : outcome.cause;
+    co_return outcome;
+}
+
+QCoro::Task<Result<SessionInfo>> SessionService::create(SessionKey key, QString name, QString description,
+                                                         QJsonObject metadata)
+{
+    auto opened = open(key);
+    if (!opened)
+        co_return Unexpected<Error>{opened.error()};
+    std::shared_ptr<LiveSession> session = *opened;
+    SessionInfo info;
+    info.key = key;
+    info.name = name.isEmpty() ? key.id : name;
+    info.description = description;
+    info.metadata = metadata;
+    info.created = info.lastUsed = QDateTime::currentDateTimeUtc();
+    const Result<Done> saved = co_await m_records.save(info);
+    if (!saved)
+        co_return Unexpected<Error>{saved.error()};
+    auto stored = co_await get(key);
+    co_return stored ? *stored : info;
+}
+
+static void addLiveFacts(SessionInfo &info, const std::shared_ptr<LiveSession> &session)
+{
+    if (!session)
+        return;
+    info.hasKernel = session->kernelAlive();
+    info.executionCount = session->executionCount;
+    info.variables = info.hasKernel ? session->variables : 0;
+    info.busy = session->queue.isBusy();
+    info.queued = session->queue.waiting();
+    info.lastUsed = qMax(info.lastUsed, session->lastUsed);
+    info.memoryBytes = info.hasKernel ? session->kernel->memoryBytes() : 0;
+}
+
+QCoro::Task<Result<QList<SessionInfo>>> SessionService::list(QString principal)
+{
+    auto rows = co_await m_records.list(principal);
+    QList<SessionInfo> infos = rows ? *rows : QList<SessionInfo>{};
+    QSet<QString> seen;
+    for (SessionInfo &info : infos) {
+        seen.insert(info.key.text());
+        addLiveFacts(info, m_live.value(info.key.text()));
+    }
+    // Used a moment ago and not written yet, or the database is away.
+    for (const auto &session : std::as_const(m_live)) {
+        if (session->key.principal != principal || seen.contains(session->key.text()))
+            continue;
+        SessionInfo info;
+        info.key = session->key;
+        info.name = session->key.id;
+        info.created = info.lastUsed = session->lastUsed;
+        addLiveFacts(info, session);
+        infos << info;
+    }
+    std::stable_sort(infos.begin(), infos.end(),
+                     [](const SessionInfo &a, const SessionInfo &b) { return a.lastUsed > b.lastUsed; });
+    co_return infos;
+}
+
+QCoro::Task<Result<SessionInfo>> SessionService::get(SessionKey key)
+{
+    auto row = co_await m_records.get(key);
+    const auto live = m_live.value(key.text());
+    if (!live && row && !*row)
+        co_return fail(ErrorCode::NotFound, QStringLiteral("There is no session '%1'.").arg(key.id),
+                       QStringLiteral("list_sessions shows the existing ones; execute_code makes one on first use."));
+    if (!live && !row)
+        co_return Unexpected<Error>{row.error()};
+    SessionInfo info;
+    if (row && *row) {
+        info = **row;
+    } else {
+        info.key = key;
+        info.name = key.id;
+        info.created = info.lastUsed = live->lastUsed;
+    }
+    addLiveFacts(info, live);
+    co_return info;
+}
+
+QCoro::Task<Result<Done>> SessionService::remove(SessionKey key)
+{
+    const auto live = m_live.take(key.text());
+    auto row = co_await m_records.get(key);
+    const bool known = live || m_workspaces.exists(key.slug, key.id) || (row && *row);
+    if (!known)
+        co_return fail(ErrorCode::NotFound, QStringLiteral("There is no session '%1'.").arg(key.id),
+                       QStringLiteral("list_sessions shows the existing ones."));
+    if (live) {
+        live->deleted = true;
+        if (live->kernel)
+            co_await live->kernel->stop();
+    }
+    const Result<Done> gone = m_workspaces.removeSession(key.slug, key.id);
+    if (!gone)
+        co_return Unexpected<Error>{gone.error()};
+    const QString everyFile;
+    const Result<Done> forgotten = co_await m_files.forget(key.principal, key.id, everyFile);
+    if (!forgotten)
+        log::warning("links_not_forgotten", {{QStringLiteral("session"), key.id},
+                                             {QStringLiteral("reason"), forgotten.error().message}});
+    co_return co_await m_records.remove(key);
+}
+
+QCoro::Task<> SessionService::stop()
+{
+    m_idleTimer.stop();
+    const auto sessions = m_live.values();
+    for (const auto &session : sessions) {
+        if (session->kernel)
+            co_await session->kernel->stop();
+    }
+    co_await m_records.flush();
+}
+
+} // namespace power::sessions

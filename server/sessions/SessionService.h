@@ -1,0 +1,71 @@
+// Sessions: identity, order of runs, the kernel behind each, what its runs wrote, and what survives.
+#pragma once
+#include "files/FileStore.h"
+#include "sessions/Session.h"
+#include "supervisor/KernelHost.h"
+#include "workspace/Workspace.h"
+#include <QCoroTask>
+#include <QObject>
+
+namespace power::sessions {
+
+class SessionRecords;
+class LiveSession;
+
+// SessionService: created on first use, kept until deleted. Variables live as long as the kernel; every loss is
+// told in the next answer with its reason and the files that remain. Thread: the event loop's.
+class SessionService : public QObject
+{
+    Q_OBJECT
+public:
+    struct Config {
+        supervisor::KernelLimits kernel;
+        int maxSessions = 0;                       // kernels alive at once; 0 = by memory
+        int maxQueued = 32;                        // calls waiting for one session
+        std::chrono::minutes idleKernel{0};        // a kernel unused that long is ended; 0 = only under memory pressure
+    };
+    SessionService(Config config, supervisor::KernelHost &host, workspace::Workspaces &workspaces,
+                   files::FileStore &files, SessionRecords &records, QObject *parent = nullptr);
+    ~SessionService() override;
+
+    // Runs one cell; waits for its turn. Errors: Busy (queue full, or its turn did not come within the timeout: with
+    // the position), Unavailable (no safe sandbox, no memory), Cancelled. User code that fails is not an error.
+    QCoro::Task<Result<RunReport>> run(RunCall call);
+
+    // Built-in work on the session's variables ("query", "frames"); same order as runs, no history.
+    QCoro::Task<Result<supervisor::RunOutcome>> task(SessionKey key, QString task, QJsonObject arguments,
+                                                     std::chrono::milliseconds timeout, CancelToken cancel);
+
+    // Durable when it resolves. An existing session is returned as it is, with name and description updated.
+    QCoro::Task<Result<SessionInfo>> create(SessionKey key, QString name, QString description, QJsonObject metadata);
+    QCoro::Task<Result<QList<SessionInfo>>> list(QString principal);
+    QCoro::Task<Result<SessionInfo>> get(SessionKey key);
+    // Kernel, workspace, links and row are gone when it resolves. Errors: NotFound.
+    QCoro::Task<Result<Done>> remove(SessionKey key);
+
+    // The workspace of a session, made on first use.
+    Result<std::shared_ptr<workspace::Workspace>> workspace(const SessionKey &key);
+
+    const Config &config() const { return m_config; }
+    int liveKernels() const;
+    // Ends every kernel; resolves when no process is left.
+    QCoro::Task<> stop();
+
+private:
+    Result<std::shared_ptr<LiveSession>> open(const SessionKey &key);
+    QCoro::Task<Result<Done>> ensureKernel(std::shared_ptr<LiveSession> session, CancelToken cancel);
+    QCoro::Task<bool> evictIdlest(std::shared_ptr<LiveSession> except, std::chrono::minutes unusedFor);
+    QCoro::Task<> collectFiles(std::shared_ptr<LiveSession> session, std::shared_ptr<RunReport> report);
+    void keepWholeOutput(LiveSession &session, RunReport &report);
+    void evictExpired();
+
+    Config m_config;
+    supervisor::KernelHost &m_host;
+    workspace::Workspaces &m_workspaces;
+    files::FileStore &m_files;
+    SessionRecords &m_records;
+    QHash<QString, std::shared_ptr<LiveSession>> m_live;
+    QTimer m_idleTimer;
+};
+
+} // namespace power::sessions
