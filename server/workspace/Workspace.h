@@ -9,7 +9,7 @@
 namespace power::workspace {
 
 struct FileFacts {
-    QString path;          // relative to the workspace, '/' separated; files of /tmp as "tmp/..." only inside changes
+    QString path;          // relative to the workspace, '/' separated; a file of the session's /tmp as "/tmp/..."
     qint64 size = 0;
     qint64 modifiedNs = 0; // since the epoch
     bool fromTmp = false;  // lies in the session's /tmp
@@ -32,7 +32,8 @@ private:
 
 // Workspace: all access goes through openat2(RESOLVE_BENEATH|NO_SYMLINKS|NO_MAGICLINKS) on a directory descriptor
 // and accepts regular files only, so nothing user code plants (symlinks, FIFOs, devices) leads out or hangs.
-// Thread: any, one at a time.
+// A path is relative to the workspace, or "/tmp/..." for the session's own /tmp; every method takes both forms.
+// Thread: any; several threads may use one object at once (all state it changes is behind a lock).
 class Workspace
 {
 public:
@@ -44,10 +45,13 @@ public:
     virtual QString insidePath() const = 0;    // /app/sandbox_data/<session_id>
 
     // Accepts a bare or relative name, /app/sandbox_data/<session>/name, /app/sandbox_data/name (session default,
-    // R2), a doubled session prefix, /tmp/name. Gives the relative path. Error: InvalidArgument naming the rule.
+    // R2), a doubled session prefix, /tmp/name. Gives the path for the methods below; the file need not exist.
+    // Error: InvalidArgument naming the rule, with what to do instead (client-side paths, other sessions, "..").
     virtual Result<QString> resolve(const QString &name) const = 0;
+    // Errors: NotFound, InvalidArgument (a link, a directory, a device ...), Forbidden.
     virtual Result<Descriptor> openRead(const QString &path, FileFacts *facts = nullptr) const = 0;
-    // A new file beside the target, renamed over it by commit(); nothing is visible before.
+    // A new file beside the target, renamed over it by commit(); nothing is visible before. Destroyed without
+    // commit it leaves nothing. The server's own writes and removals never show up among the changes.
     class Writer
     {
     public:
@@ -58,12 +62,16 @@ public:
     };
     virtual Result<std::unique_ptr<Writer>> create(const QString &path) = 0;
     virtual Result<Done> remove(const QString &path) = 0;
-    // Sorted by path; at most `most`, hidden names left out.
+    // Regular files sorted by path; at most `most`. Names starting with a dot, __pycache__, names that are no
+    // UTF-8 and what lies deeper than 64 directories are left out, here and in the changes.
     virtual QList<FileFacts> list(int most = 10'000) const = 0;
+    // Blocks in use, hidden files and /tmp included, hard links once.
     virtual qint64 bytesOnDisk() const = 0;
 
-    // Change detection by inotify, so that a run costs what it touched: begin() before a cell, changes() after it:
-    // files created or rewritten since (closed or still open), by path; removed ones separately.
+    // Change detection by inotify, so that a run costs what it touched: begin before a cell, take after it: files
+    // created or rewritten since (closed, still open or mapped), by path; removed ones separately. What a leftover
+    // thread or process of an earlier cell wrote between two runs is told with the next one. Falls back to comparing
+    // two walks when the workspace has more than 2,000 directories or inotify is not to be had.
     virtual void beginChanges() = 0;
     struct Changes {
         QList<FileFacts> written;
@@ -78,10 +86,16 @@ class Workspaces
 {
 public:
     virtual ~Workspaces() = default;
-    // root is made with mode 0711. As root: uids from `uidBase` on, one per workspace, recorded by the directory's
-    // owner; otherwise the own uid. ownerRoot: directories of the principal `owner` lie directly in root.
-    static Result<std::unique_ptr<Workspaces>> open(const QString &root, quint32 uidBase);
-    // slug empty = the principal `owner`: <root>/<session>; else <root>/.<slug>/<session>.
+    // root is made with mode 0711. As root: uids from a range of uidsPerRoot that starts at uidBase plus a random
+    // offset kept in <root>/.uids, one uid (and gid) per workspace, recorded by the directory's owner and not given
+    // again before the range is used up. Not root, or no right to chown: the own uid for all. Error: Unavailable.
+    static constexpr quint32 uidsPerRoot = 50'000;
+    static Result<std::unique_ptr<Workspaces>> open(const QString &root, quint32 uidBase = 200'000);
+    // [first, first + uidsPerRoot) of this root; 0 when all workspaces have the own uid.
+    virtual quint32 firstUid() const = 0;
+    // slug empty = the principal `owner`: <root>/<session>; else <root>/.<slug>/<session>, its /tmp in
+    // <root>/.scratch/<slug or "owner">/<session>. Made when missing, mode 0700. One object per session as long as
+    // somebody holds it. Errors: InvalidArgument (session id, slug), Unavailable (disk).
     virtual Result<std::shared_ptr<Workspace>> openSession(const QString &slug, const QString &sessionId) = 0;
     virtual bool exists(const QString &slug, const QString &sessionId) const = 0;
     // Everything in it is gone when this returns.

@@ -1,0 +1,373 @@
+#include "workspace/Beneath.h"
+#include "workspace/ChangeHub.h"
+#include "workspace/Walk.h"
+#include <cerrno>
+#include <ctime>
+#include <fcntl.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+namespace power::workspace {
+
+namespace {
+constexpr quint32 watchMask = IN_CREATE | IN_MODIFY | IN_OPEN | IN_CLOSE | IN_MOVE | IN_DELETE | IN_ONLYDIR | IN_EXCL_UNLINK;
+constexpr int mostDirectories = 2'000;
+constexpr int mostSeen = 20'000;
+constexpr int mostStillOpen = 64;
+constexpr int mostWalked = 200'000;
+constexpr int mostTold = 500;
+const char scratchKey[] = "/tmp";
+
+bool inScratch(const QByteArray &key)
+{
+    return key.startsWith('/');
+}
+
+QByteArray relativeOf(const QByteArray &key)
+{
+    return inScratch(key) ? key.mid(qsizetype(sizeof scratchKey)) : key;
+}
+
+QByteArray joinedKey(const QByteArray &directory, const QByteArray &name)
+{
+    return directory.isEmpty() ? name : directory + '/' + name;
+}
+
+// The clock the kernel stamps inodes with.
+qint64 stampNow()
+{
+    timespec now;
+    ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    return nanoseconds(now);
+}
+} // namespace
+
+ChangeTracker::ChangeTracker(std::shared_ptr<ChangeHub> hub, std::shared_ptr<const OpenPlaces> places)
+    : m_hub(std::move(hub)), m_places(std::move(places))
+{
+    const std::lock_guard lock(m_hub->m_lock);
+    m_hub->m_trackers.insert(this);
+}
+
+ChangeTracker::~ChangeTracker()
+{
+    const std::lock_guard lock(m_hub->m_lock);
+    forgetWatches();
+    m_hub->m_trackers.remove(this);
+}
+
+ChangeTracker::Facts ChangeTracker::factsOf(const struct stat &facts)
+{
+    return {quint64(facts.st_ino), qint64(facts.st_size), nanoseconds(facts.st_mtim), nanoseconds(facts.st_ctim)};
+}
+
+// false: there is no regular file of that name now.
+bool ChangeTracker::look(const QByteArray &key, Facts *facts) const
+{
+    const Descriptor file(openBeneath(rootOf(inScratch(key)), relativeOf(key), O_PATH | O_NOFOLLOW));
+    struct stat found;
+    if (file.get() < 0 || ::fstat(file.get(), &found) != 0 || !S_ISREG(found.st_mode))
+        return false;
+    *facts = factsOf(found);
+    return true;
+}
+
+// A page of a mapping that is dirty already takes further writes without a new time stamp. Starting its
+// write-back makes the next write fault, and the fault stamps the inode.
+void ChangeTracker::flushMapped(const QByteArray &key) const
+{
+    const Descriptor file(openBeneath(rootOf(inScratch(key)), relativeOf(key), O_RDONLY | O_NONBLOCK | O_NOFOLLOW));
+    if (file.get() >= 0)
+        ::sync_file_range(file.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+void ChangeTracker::watchAll()
+{
+    watchTree({}, false);
+    watchTree(QByteArray(scratchKey), false);
+}
+
+void ChangeTracker::watchTree(const QByteArray &key, bool report)
+{
+    const bool scratch = inScratch(key);
+    const auto keyFor = [scratch](const QByteArray &path) {
+        if (!scratch)
+            return path;
+        return path.isEmpty() ? QByteArray(scratchKey) : scratchKey + ('/' + path);
+    };
+    WalkVisitor visitor;
+    visitor.directory = [&](const QByteArray &path, int fd, const struct stat &facts) {
+        const QByteArray directory = keyFor(path);
+        const QByteArray link = "/proc/self/fd/" + QByteArray::number(fd);
+        const int wd = m_directories.size() < mostDirectories && m_hub->m_fd >= 0
+                           ? ::inotify_add_watch(m_hub->m_fd, link.constData(), watchMask)
+                           : -1;
+        if (wd < 0) {
+            m_overflowed = true; // found again by time at the end of the run; by walking from then on
+            return false;
+        }
+        m_hub->m_watches.insert(wd, {this, directory});
+        m_directories.insert(directory, {wd, quint64(facts.st_ino)});
+        return true;
+    };
+    visitor.file = [&](const QByteArray &path, const struct stat &) {
+        if (!report)
+            return true;
+        Seen *seen = touch(keyFor(path));
+        if (seen) {
+            seen->fresh = !seen->removed;
+            seen->written = true;
+        }
+        return seen != nullptr;
+    };
+    walk(rootOf(scratch), relativeOf(key), visitor);
+}
+
+void ChangeTracker::forgetTree(const QByteArray &key)
+{
+    const QByteArray below = key + '/';
+    for (auto it = m_directories.begin(); it != m_directories.end();) {
+        if (it.key() == key || it.key().startsWith(below)) {
+            ::inotify_rm_watch(m_hub->m_fd, it->wd);
+            m_hub->m_watches.remove(it->wd);
+            it = m_directories.erase(it);
+        } else {
+            ++it;
+        }
+    }
+}
+
+void ChangeTracker::forgetWatches()
+{
+    for (const Directory &directory : std::as_const(m_directories)) {
+        ::inotify_rm_watch(m_hub->m_fd, directory.wd);
+        m_hub->m_watches.remove(directory.wd);
+    }
+    m_directories.clear();
+}
+
+ChangeTracker::Seen *ChangeTracker::touch(const QByteArray &key)
+{
+    const auto found = m_seen.find(key);
+    if (found != m_seen.end())
+        return &*found;
+    if (m_seen.size() >= mostSeen) {
+        m_overflowed = true;
+        return nullptr;
+    }
+    Seen seen;
+    seen.open = m_told.value(key).open;
+    return &*m_seen.insert(key, seen);
+}
+
+void ChangeTracker::handle(const QByteArray &directory, quint32 mask, const char *name)
+{
+    if (isHiddenName(name))
+        return;
+    const QByteArray key = joinedKey(directory, name);
+    if (mask & IN_ISDIR) {
+        if (mask & (IN_DELETE | IN_MOVED_FROM))
+            forgetTree(key);
+        if (mask & (IN_CREATE | IN_MOVED_TO))
+            watchTree(key, true);
+        return;
+    }
+    Seen *seen = touch(key);
+    if (!seen)
+        return;
+    if (mask & (IN_CREATE | IN_MOVED_TO)) {
+        seen->fresh = (mask & IN_CREATE) && !seen->removed;
+        seen->written = true;
+        seen->removed = false;
+    }
+    if (mask & IN_MODIFY)
+        seen->written = true;
+    if (mask & IN_OPEN)
+        ++seen->open;
+    if (mask & IN_CLOSE)
+        seen->open = qMax(0, seen->open - 1);
+    if (mask & (IN_DELETE | IN_MOVED_FROM))
+        *seen = {false, seen->fresh, !seen->fresh, 0};
+}
+
+void ChangeTracker::ownWrite(const QByteArray &path, quint64 inode, qint64 changedNs)
+{
+    const std::lock_guard lock(m_hub->m_lock);
+    if (m_started)
+        m_own.insert(path, {inode, 0, 0, changedNs});
+}
+
+void ChangeTracker::ownRemoval(const QByteArray &path)
+{
+    const std::lock_guard lock(m_hub->m_lock);
+    if (m_started)
+        m_ownRemoved.insert(path);
+}
+
+void ChangeTracker::begin()
+{
+    const std::lock_guard lock(m_hub->m_lock);
+    m_beganNs = stampNow();
+    if (m_byWalk)
+        return; // compared with the end of the last run
+    m_hub->drain();
+    if (m_started && !m_overflowed) {
+        for (auto it = m_seen.begin(); it != m_seen.end();)
+            it = it->written || it->removed || it->open > 0 ? std::next(it) : m_seen.erase(it);
+        return;
+    }
+    m_started = true;
+    m_overflowed = false;
+    m_seen.clear();
+    forgetWatches();
+    watchAll();
+    if (m_overflowed) {
+        forgetWatches();
+        m_overflowed = false;
+        m_byWalk = true;
+        m_before = snapshot();
+    }
+}
+
+ChangeTracker::Collected ChangeTracker::snapshot() const
+{
+    Collected all;
+    for (const bool scratch : {false, true}) {
+        WalkVisitor visitor;
+        visitor.file = [&](const QByteArray &path, const struct stat &facts) {
+            all.insert(scratch ? scratchKey + ('/' + path) : path, factsOf(facts));
+            return all.size() < mostWalked;
+        };
+        walk(rootOf(scratch), {}, visitor);
+    }
+    return all;
+}
+
+// After an overflow: every file whose change time is of this run, and everything in directories not known before.
+void ChangeTracker::searchByTime(Collected &written)
+{
+    const QHash<QByteArray, Directory> known = m_directories;
+    forgetWatches();
+    for (const bool scratch : {false, true}) {
+        bool unknown = false;
+        WalkVisitor visitor;
+        const auto keyFor = [scratch](const QByteArray &path) {
+            return !scratch ? path : path.isEmpty() ? QByteArray(scratchKey) : scratchKey + ('/' + path);
+        };
+        visitor.directory = [&](const QByteArray &path, int, const struct stat &facts) {
+            unknown = known.value(keyFor(path)).inode != quint64(facts.st_ino);
+            return true;
+        };
+        visitor.file = [&](const QByteArray &path, const struct stat &facts) {
+            const bool stamped = nanoseconds(facts.st_ctim) >= m_beganNs && !(m_last.value(keyFor(path)) == factsOf(facts));
+            if (unknown || stamped)
+                written.insert(keyFor(path), factsOf(facts));
+            return true;
+        };
+        walk(rootOf(scratch), {}, visitor);
+    }
+    m_overflowed = false;
+    watchAll();
+    if (m_overflowed) {
+        m_overflowed = false;
+        forgetWatches();
+        m_byWalk = true;
+        m_before = snapshot();
+    }
+}
+
+void ChangeTracker::takeSeen(Collected &written, QStringList &removed)
+{
+    QHash<QByteArray, Told> stillOpen;
+    for (auto it = m_seen.cbegin(); it != m_seen.cend(); ++it) {
+        Facts facts;
+        if (!look(it.key(), &facts)) {
+            if (it->removed && !m_ownRemoved.contains(it.key()))
+                removed << QString::fromUtf8(it.key());
+            m_told.remove(it.key());
+            continue;
+        }
+        const auto told = m_told.constFind(it.key());
+        const bool again = told != m_told.constEnd() && !(told->facts == facts);
+        // A stamp of this very tick may be older than begin(): not told again when nothing changed since it was told.
+        const bool stamped = facts.changedNs >= m_beganNs && !(m_last.value(it.key()) == facts);
+        if (it->written || again || stamped)
+            written.insert(it.key(), facts);
+        m_told.remove(it.key());
+        if (it->open > 0 && m_told.size() + stillOpen.size() < mostStillOpen) {
+            stillOpen.insert(it.key(), {facts, it->open});
+            flushMapped(it.key());
+        }
+    }
+    m_told.insert(stillOpen);
+    m_seen.clear();
+}
+
+void ChangeTracker::takeStillOpen(Collected &written)
+{
+    for (auto it = m_told.begin(); it != m_told.end();) {
+        Facts facts;
+        if (!look(it.key(), &facts)) {
+            it = m_told.erase(it);
+            continue;
+        }
+        if (!(facts == it->facts)) {
+            written.insert(it.key(), facts);
+            it->facts = facts;
+            flushMapped(it.key());
+        }
+        ++it;
+    }
+}
+
+void ChangeTracker::takeByWalk(Collected &written, QStringList &removed)
+{
+    Collected now = snapshot();
+    for (auto it = now.cbegin(); it != now.cend(); ++it) {
+        const auto before = m_before.constFind(it.key());
+        if (before == m_before.constEnd() || !(*before == *it))
+            written.insert(it.key(), *it);
+    }
+    for (auto it = m_before.cbegin(); it != m_before.cend(); ++it) {
+        if (!now.contains(it.key()) && !m_ownRemoved.contains(it.key()))
+            removed << QString::fromUtf8(it.key());
+    }
+    m_before = std::move(now);
+}
+
+Workspace::Changes ChangeTracker::take()
+{
+    const std::lock_guard lock(m_hub->m_lock);
+    Workspace::Changes changes;
+    if (!m_started)
+        return changes;
+    Collected written;
+    m_hub->drain();
+    if (m_byWalk) {
+        takeByWalk(written, changes.removed);
+    } else {
+        takeStillOpen(written);
+        takeSeen(written, changes.removed);
+        if (m_overflowed)
+            searchByTime(written);
+    }
+    for (auto own = m_own.cbegin(); own != m_own.cend(); ++own) {
+        const auto found = written.constFind(own.key());
+        if (found != written.constEnd() && found->inode == own->inode && found->changedNs == own->changedNs)
+            written.erase(found);
+    }
+    m_last = written;
+    m_own.clear();
+    m_ownRemoved.clear();
+    for (auto it = written.cbegin(); it != written.cend(); ++it) {
+        if (changes.written.size() == mostTold) {
+            changes.truncated = true;
+            break;
+        }
+        changes.written << FileFacts{QString::fromUtf8(it.key()), it->size, it->modifiedNs, inScratch(it.key())};
+    }
+    changes.removed.sort();
+    return changes;
+}
+
+} // namespace power::workspace

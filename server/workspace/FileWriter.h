@@ -1,0 +1,32 @@
+// The Writer of a workspace: a hidden file beside the target, renamed over it.
+#pragma once
+#include "workspace/ChangeHub.h"
+#include "workspace/SessionDirectory.h"
+
+namespace power::workspace {
+
+class FileWriter : public Workspace::Writer
+{
+public:
+    // root: the directory `relative` is below; missing directories are made. shown: the path the caller used.
+    static Result<std::unique_ptr<Workspace::Writer>> create(int root, const QByteArray &relative, const QString &shown,
+                                                             const SessionPlace &place,
+                                                             std::weak_ptr<ChangeTracker> tracker);
+    ~FileWriter() override;
+
+    Result<Done> write(QByteArrayView bytes) override;
+    Result<FileFacts> commit() override;
+    int descriptor() const override { return m_file.get(); }
+
+private:
+    FileWriter() = default;
+
+    Descriptor m_directory, m_file;
+    QByteArray m_temporary, m_name;
+    QString m_shown;
+    SessionPlace m_place;
+    std::weak_ptr<ChangeTracker> m_tracker;
+    bool m_done = false;
+};
+
+} // namespace power::workspace
