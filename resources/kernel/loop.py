@@ -1,0 +1,160 @@
+"""The kernel's main loop: frames in, frames out."""
+import builtins
+import getpass
+import json
+import os
+import platform
+import signal
+import sys
+
+import _power
+from power_kernel import cell, display, figures, hooks, names, shell, streams
+
+RUN, TASK, READY, DONE = 1, 2, 16, 18
+
+MAX_META = 36_000  # of the 64 KiB of a frame; RESULT may take 24,000 more
+
+state = {}
+
+
+def prepare():
+    """In the zygote, once."""
+    main = sys.modules["__main__"]
+    main.__builtins__ = builtins
+    names.collect()
+    hooks.install()
+    figures.patch_pyplot()
+    state["shell"] = shell.create(main.__dict__)
+    refuse_interaction()
+    pandas = sys.modules.get("pandas")
+    if pandas is not None:
+        pandas.set_option("display.width", 160)  # nobody's terminal is 80 columns wide here
+    from power_kernel import tasks  # compiled before the fork
+
+    tasks.handlers
+
+
+class Quit:
+    def __init__(self, name):
+        self._name = name
+
+    def __repr__(self):
+        return f"{self._name}() ends the cell; the session stays."
+
+    def __call__(self, code=None):
+        raise SystemExit(code)
+
+
+def refuse_interaction():
+    def no_input(prompt="", *_, **__):
+        raise EOFError("input() is not available: nobody is at a keyboard. Put the value into the code.")
+
+    def no_password(prompt="", *_, **__):
+        raise EOFError("getpass() is not available: nobody is at a keyboard.")
+
+    def no_debugger(*_, **__):
+        raise RuntimeError("breakpoint() is not available: nobody is at a keyboard. Print what you want to see.")
+
+    builtins.input = no_input
+    getpass.getpass = no_password
+    sys.breakpointhook = no_debugger
+    builtins.exit, builtins.quit = Quit("exit"), Quit("quit")
+
+
+def settle(info):
+    """The forked child becomes a session of its own."""
+    for name, value in (("HOME", info.get("home")), ("TMPDIR", info.get("tmp")), ("PWD", info.get("cwd"))):
+        if value:
+            os.environ[name] = value
+    import tempfile
+
+    tempfile.tempdir = None
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()  # identical in every fork otherwise; `random` reseeds itself
+    sys.path.insert(0, "")
+    streams.install()
+    arm_signals()
+
+
+def arm_signals():
+    """Again before every cell: code may have replaced them."""
+    signal.signal(signal.SIGINT, _power.soft_interrupt)
+    signal.signal(signal.SIGUSR2, _power.hard_interrupt)
+
+
+def send_done(run, done, blob, notes):
+    """Flushes both pipes, marks their end, and answers."""
+    streams.flush()
+    done.update(run=run, epoch=_power.mark("f"))
+    done.setdefault("notes", notes)
+    result = done.pop("result", None)
+    text = json.dumps(done, ensure_ascii=False)
+    if len(text.encode("utf-8", "replace")) > MAX_META:
+        done.pop("types", None)
+        done["notes"] = done["notes"][:3]
+        if "error" in done:
+            done["error"]["value"] = done["error"]["value"][:1000]
+        text = json.dumps(done, ensure_ascii=False)
+    if result is not None:
+        text = f'{text[:-1]}, "result": {result}}}'
+    _power.send(DONE, text.encode("utf-8", "replace"), blob)
+
+
+def fit_streams():
+    """A cell that replaced or detached sys.stdout does not silence the following ones for ever."""
+    for stream, saved in ((sys.stdout, sys.__stdout__), (sys.stderr, sys.__stderr__)):
+        if stream is None or getattr(stream, "closed", False):
+            streams.install()
+            return
+
+
+def run(session, meta, code):
+    notes = []
+    display.begin(meta["run"], int(meta.get("max_display") or 32 << 20), notes)
+    arm_signals()
+    fit_streams()
+    context = meta.get("context")
+    if isinstance(context, dict):
+        session.namespace.update(context)
+    done, blob = session.run(code.decode("utf-8", "replace"), bool(meta.get("silent")))
+    display.end()
+    send_done(meta["run"], done, blob, notes)
+
+
+def task(session, meta):
+    from power_kernel import tasks
+
+    arm_signals()
+    done, blob = tasks.run(session, meta)
+    send_done(meta["run"], done, blob, [])
+
+
+def main(info):
+    """Serves frames until the server closes the connection. Never returns."""
+    settle(info)
+    directory = info.get("cwd") or os.getcwd()
+    figures.workspace = directory
+    session = cell.Session(state["shell"])
+    session.start(directory)
+    _power.send(READY, json.dumps({"pid": os.getpid(), "python": platform.python_version()}).encode(), b"")
+    while True:
+        frame = _power.receive()
+        if frame is None:
+            os._exit(0)
+        kind, meta, blob = frame
+        meta = json.loads(meta)
+        try:
+            if kind == RUN:
+                run(session, meta, blob)
+            elif kind == TASK:
+                task(session, meta)
+        except ConnectionError:
+            os._exit(0)
+        except BaseException as error:  # an interrupt between two lines of the kernel's own
+            _power.end_cell()
+            display.end()
+            name = type(error).__name__
+            status = "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
+            done = {"status": status, "error": {"name": name, "value": str(error)[:2000]}, "hard": _power.was_hard()}
+            done.update(count=session.count, variables=0)
+            send_done(meta["run"], done, b"", [])

@@ -1,0 +1,86 @@
+"""The zygote's warm-up: import the hot part of the stack, prove that there is one task, freeze the gc."""
+import gc
+import importlib
+import io
+import json
+import os
+import platform
+import sys
+import time
+
+# What almost every session uses; the rest loads on first use (heavy, or it starts threads).
+HOT = ["numpy", "pandas", "pyarrow", "matplotlib.pyplot", "IPython.core.interactiveshell"]
+
+
+def tasks():
+    """Names of the threads of this process."""
+    names = []
+    for task in sorted(os.listdir("/proc/self/task"), key=int):
+        with open(f"/proc/self/task/{task}/comm") as comm:
+            names.append(comm.read().strip())
+    return names
+
+
+def rss_mb():
+    with open("/proc/self/statm") as statm:
+        return round(int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20, 1)
+
+
+def exercise():
+    """Runs once what first uses would otherwise pay for in every kernel."""
+    if "pandas" in sys.modules:
+        import pandas as pd
+
+        frame = pd.DataFrame({"k": ["a", "b", "a"], "v": [1.0, 2.0, 3.0]})
+        grouped = frame.groupby("k").mean()
+        repr(grouped), grouped.to_html()
+    if "matplotlib.pyplot" in sys.modules:
+        import matplotlib.pyplot as plt
+
+        figure, axes = plt.subplots()
+        axes.plot([1, 2, 3])
+        axes.set_title("warm")
+        figure.savefig(io.BytesIO(), format="png", bbox_inches="tight")
+        plt.close(figure)
+
+
+def warm_up(extra):
+    """(fit to serve, JSON of the ZygoteReady frame)."""
+    begin = time.monotonic()
+    report = {"pid": os.getpid(), "python": platform.python_version(), "imports": [], "missing": []}
+    for name in HOT + list(extra):
+        at, before = time.monotonic(), rss_mb()
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # a broken wheel must not take the others down
+            report["missing"].append(name)
+            print(f"power-kernel zygote: {name} is not usable: {error}", file=sys.stderr)
+            continue
+        report["imports"].append(
+            {"name": name, "ms": round((time.monotonic() - at) * 1e3), "mb": round(rss_mb() - before, 1)}
+        )
+        if len(tasks()) > 1:
+            return refusal(report, f"import of {name}")
+    from power_kernel import loop
+
+    loop.prepare()
+    try:
+        exercise()
+    except Exception as error:
+        print(f"power-kernel zygote: warm-up: {error}", file=sys.stderr)
+    if len(tasks()) > 1:
+        return refusal(report, "the warm-up after the imports")
+    gc.collect()
+    gc.freeze()
+    report.update(tasks=1, rss_mb=rss_mb(), ms=round((time.monotonic() - begin) * 1e3))
+    return True, json.dumps(report)
+
+
+def refusal(report, where):
+    names = tasks()
+    report["tasks"] = len(names)
+    report["error"] = (
+        f"the zygote has {len(names)} threads instead of one after {where} (newest: {names[-1]!r}): "
+        "kernels forked from it could hang. Remove that import from the warm-up."
+    )
+    return False, json.dumps(report)

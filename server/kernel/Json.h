@@ -1,0 +1,11 @@
+// The little JSON that C++ writes itself; reading is left to Python's json (trusted input from the server).
+#pragma once
+#include <string>
+#include <string_view>
+
+namespace power::kernel {
+
+// `text` as a JSON string with its quotes; control characters escaped, bytes above 0x7f unchanged (UTF-8).
+std::string quoted(std::string_view text);
+
+} // namespace power::kernel

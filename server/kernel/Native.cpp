@@ -1,0 +1,97 @@
+#include "kernel/Native.h"
+#include "kernel/Channel.h"
+#include "kernel/Interrupt.h"
+#include "kernel/Output.h"
+#include <memory>
+#include <mutex>
+#include <pybind11/embed.h>
+
+namespace py = pybind11;
+
+namespace power::kernel {
+
+namespace {
+std::unique_ptr<Channel> control;
+std::mutex sendLock;
+
+std::string_view bytesOf(const py::buffer_info &info)
+{
+    return {static_cast<const char *>(info.ptr), std::size_t(info.size * info.itemsize)};
+}
+
+void throwUnless(bool fine)
+{
+    if (!fine)
+        throw py::error_already_set();
+}
+
+py::size_t write(char channel, const py::buffer &data)
+{
+    const py::buffer_info info = data.request();
+    throwUnless(writeOutput(channel, bytesOf(info)));
+    return py::size_t(info.size * info.itemsize);
+}
+
+// One frame to the server. ConnectionError when it is gone or in a process forked by user code.
+void send(int type, const py::bytes &metaBytes, const py::bytes &blob)
+{
+    const std::string_view meta = metaBytes;
+    if (!control || inForkedChild()) {
+        PyErr_SetString(PyExc_ConnectionError, "this process has no way to the server");
+        throw py::error_already_set();
+    }
+    const std::string_view body = blob;
+    bool sent = false;
+    {
+        py::gil_scoped_release waiting;
+        const std::lock_guard<std::mutex> lock(sendLock);
+        sent = control->send(static_cast<wire::FrameType>(type), meta, body);
+    }
+    if (!sent) {
+        PyErr_SetString(PyExc_ConnectionError, "the server has closed this kernel's connection");
+        throw py::error_already_set();
+    }
+}
+
+// The next frame as (type, meta, blob), or None when the server closed the connection or sent garbage.
+// Other threads of the session run while this waits.
+py::object receive()
+{
+    wire::Frame frame;
+    for (;;) {
+        Channel::Received got = control->next(frame);
+        if (got == Channel::Received::Frame)
+            return py::make_tuple(int(frame.type), py::bytes(frame.meta), py::bytes(frame.blob));
+        if (got == Channel::Received::Nothing) {
+            py::gil_scoped_release waiting;
+            got = control->fill(nullptr);
+        }
+        if (got == Channel::Received::Closed || got == Channel::Received::Bad)
+            return py::none();
+    }
+}
+} // namespace
+
+void setControlSocket(int socket)
+{
+    control = std::make_unique<Channel>(socket);
+}
+
+} // namespace power::kernel
+
+PYBIND11_EMBEDDED_MODULE(_power, m)
+{
+    using namespace power::kernel;
+    m.def("write", &power::kernel::write);
+    m.def("write_out", [](const py::buffer &data) { return power::kernel::write('o', data); });
+    m.def("write_err", [](const py::buffer &data) { return power::kernel::write('e', data); });
+    m.def("mark", [](char channel) { return markOutput(channel); });
+    m.def("send", &power::kernel::send);
+    m.def("receive", &power::kernel::receive);
+    m.def("forked", [] { return inForkedChild(); });
+    m.def("begin_cell", [] { beginCell(); });
+    m.def("end_cell", [] { endCell(); });
+    m.def("was_hard", [] { return wasHard(); });
+    m.def("soft_interrupt", [](py::object, py::object) { throwUnless(softInterrupt()); });
+    m.def("hard_interrupt", [](py::object, py::object) { throwUnless(hardInterrupt()); });
+}

@@ -1,0 +1,170 @@
+#include "kernel/Spawn.h"
+#include "kernel/Confine.h"
+#include "kernel/Json.h"
+#include "kernel/Native.h"
+#include "kernel/Output.h"
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pybind11/embed.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace py = pybind11;
+
+namespace power::kernel {
+
+namespace {
+constexpr int kControl = 3; // of the kernel, after the descriptors are in place
+constexpr int kReport = 4;
+constexpr int kReportTimeoutMs = 10'000;
+
+[[noreturn]] void giveUp(int report, const std::string &step, int error, const std::string &text)
+{
+    const std::string meta = "{\"step\":" + quoted(step) + ",\"errno\":" + std::to_string(error) +
+                             ",\"text\":" + quoted(text) + "}";
+    (void)!::write(report, meta.data(), meta.size());
+    ::_exit(70);
+}
+
+std::vector<int> openDescriptors()
+{
+    std::vector<int> all;
+    DIR *directory = ::opendir("/proc/self/fd");
+    if (!directory)
+        return all;
+    while (const dirent *entry = ::readdir(directory)) {
+        const int descriptor = std::atoi(entry->d_name);
+        if (entry->d_name[0] != '.' && descriptor != ::dirfd(directory))
+            all.push_back(descriptor);
+    }
+    ::closedir(directory);
+    return all;
+}
+
+// Copies `from` to a number no descriptor of the frame has, so that dup2 onto 1..4 cannot overwrite a source.
+int liftAway(int from)
+{
+    return ::fcntl(from, F_DUPFD_CLOEXEC, 64);
+}
+
+// The child: nothing of the zygote's may survive here but memory.
+[[noreturn]] void becomeKernel(const SpawnOrder &order, int report)
+{
+    report = liftAway(report);
+    const int control = liftAway(order.descriptors[0]);
+    const int out = liftAway(order.descriptors[1]);
+    const int err = liftAway(order.descriptors[2]);
+    if (report < 0 || control < 0 || out < 0 || err < 0)
+        ::_exit(70);
+    ::setpgid(0, 0);
+    sigset_t none;
+    sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    ::prctl(PR_SET_DUMPABLE, 1);
+    ::prctl(PR_SET_CHILD_SUBREAPER, 0);
+    ::dup2(out, 1);
+    ::dup2(err, 2);
+
+    // The sandbox may open descriptors that have to stay (Landlock's hold on /proc/self): only older ones go.
+    const std::vector<int> inherited = openDescriptors();
+    std::string timings;
+    ConfineFailure failure;
+    if (!confine(order.plan, timings, failure))
+        giveUp(report, failure.step, failure.error, failure.text);
+    ::dup3(control, kControl, O_CLOEXEC);
+    ::dup3(report, kReport, O_CLOEXEC);
+    for (const int descriptor : inherited) {
+        if (descriptor > kReport)
+            ::close(descriptor);
+    }
+    if (!order.cwd.empty() && ::chdir(order.cwd.c_str()) != 0)
+        giveUp(kReport, "chdir", errno, "the working directory " + order.cwd + " cannot be entered");
+
+    const std::string done = "{\"timings_us\":" + timings + "}";
+    (void)!::write(kReport, done.data(), done.size());
+    ::close(kReport);
+    setControlSocket(kControl);
+    try {
+        const py::object kernel = py::module_::import("json").attr("loads")(order.kernel);
+        if (!startOutput(py::str(kernel.attr("get")("token", ""))))
+            ::_exit(70);
+        py::module_::import("power_kernel.loop").attr("main")(kernel);
+    } catch (const std::exception &error) {
+        const std::string text = std::string("power-kernel: ") + error.what() + "\n";
+        (void)!::write(2, text.data(), text.size());
+    }
+    ::_exit(70);
+}
+
+// Everything the child writes until it closes its end; empty when it said nothing in time.
+std::string readReport(int report)
+{
+    std::string text;
+    char bytes[8192];
+    pollfd wait{report, POLLIN, 0};
+    for (;;) {
+        const int ready = ::poll(&wait, 1, kReportTimeoutMs);
+        if (ready < 0 && errno == EINTR)
+            continue;
+        if (ready <= 0)
+            return {};
+        const ssize_t n = ::read(report, bytes, sizeof bytes);
+        if (n <= 0)
+            return text;
+        text.append(bytes, std::size_t(n));
+    }
+}
+
+SpawnResult failed(const SpawnOrder &order, const std::string &rest)
+{
+    return {0, 0, "{\"spawn\":" + order.id + "," + rest};
+}
+} // namespace
+
+SpawnResult spawnKernel(const SpawnOrder &order)
+{
+    int pipe[2];
+    if (::pipe2(pipe, O_CLOEXEC) != 0) {
+        const int error = errno;
+        for (const int descriptor : order.descriptors)
+            ::close(descriptor);
+        return failed(order, "\"step\":\"pipe\",\"errno\":" + std::to_string(error) + ",\"text\":\"no pipe\"}");
+    }
+    PyOS_BeforeFork();
+    const pid_t pid = ::fork();
+    const int error = errno;
+    if (pid == 0) {
+        PyOS_AfterFork_Child();
+        becomeKernel(order, pipe[1]);
+    }
+    PyOS_AfterFork_Parent();
+    ::close(pipe[1]);
+    for (const int descriptor : order.descriptors)
+        ::close(descriptor);
+    if (pid < 0) {
+        ::close(pipe[0]);
+        return failed(order, "\"step\":\"fork\",\"errno\":" + std::to_string(error) + ",\"text\":" +
+                                 quoted(std::string("the kernel could not be forked: ") + std::strerror(error)) + "}");
+    }
+    const std::string report = readReport(pipe[0]);
+    ::close(pipe[0]);
+    if (report.rfind("{\"timings_us\"", 0) == 0) {
+        return {pid, 0, "{\"spawn\":" + order.id + ",\"pid\":" + std::to_string(pid) + ",\"init_pid\":0," + report.substr(1)};
+    }
+    ::kill(-pid, SIGKILL);
+    ::kill(pid, SIGKILL);
+    int status = 0;
+    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (!report.empty())
+        return failed(order, report.substr(1));
+    return failed(order, "\"step\":\"start\",\"errno\":0,\"text\":\"the child ended or hung before it reported (wait status " +
+                             std::to_string(status) + ")\"}");
+}
+
+} // namespace power::kernel

@@ -1,0 +1,224 @@
+#include "kernel/Zygote.h"
+#include "kernel/Channel.h"
+#include "kernel/Confine.h"
+#include "kernel/Interpreter.h"
+#include "kernel/Json.h"
+#include "kernel/Spawn.h"
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <fcntl.h>
+#include <iterator>
+#include <map>
+#include <poll.h>
+#include <pybind11/embed.h>
+#include <pybind11/stl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace py = pybind11;
+
+namespace power::kernel {
+
+namespace {
+constexpr int kServer = 3;
+constexpr std::ptrdiff_t kSpawnDescriptors = 4; // control, stdout, stderr, lifeline
+using wire::FrameType;
+
+void setEnvironment()
+{
+    // One thread everywhere: a pool alive at a fork hangs the child. Must be set before the first import.
+    for (const char *name : {"OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"})
+        ::setenv(name, "1", 1);
+    ::setenv("MPLBACKEND", "Agg", 1);
+    ::setenv("JE_ARROW_MALLOC_CONF", "background_thread:false", 1);
+    ::setenv("PYTHONDONTWRITEBYTECODE", "1", 1);
+}
+
+// Descriptors 0..2 exist, and 0 is /dev/null for every kernel to inherit.
+void settleStandardDescriptors()
+{
+    const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    ::dup2(null, 0);
+    for (int descriptor = 1; descriptor <= 2; ++descriptor) {
+        if (::fcntl(descriptor, F_GETFD) < 0)
+            ::dup2(null, descriptor);
+    }
+    if (null > 2 && null != kServer)
+        ::close(null);
+    ::fcntl(kServer, F_SETFD, FD_CLOEXEC);
+    ::close_range(kServer + 1, ~0u, 0);
+}
+
+std::string exitMeta(pid_t pid, int status, const rusage &usage)
+{
+    const auto micros = [](const timeval &t) { return std::to_string(t.tv_sec * 1'000'000LL + t.tv_usec); };
+    std::string meta = "{\"pid\":" + std::to_string(pid);
+    if (WIFSIGNALED(status))
+        meta += ",\"signal\":" + std::to_string(WTERMSIG(status));
+    else
+        meta += ",\"code\":" + std::to_string(WEXITSTATUS(status));
+    meta += std::string(",\"core\":") + (WIFSIGNALED(status) && WCOREDUMP(status) ? "true" : "false");
+    meta += ",\"max_rss_kb\":" + std::to_string(usage.ru_maxrss);
+    return meta + ",\"utime_us\":" + micros(usage.ru_utime) + ",\"stime_us\":" + micros(usage.ru_stime) + "}";
+}
+
+class Zygote
+{
+public:
+    Zygote() : m_server(kServer) {}
+    int serve();
+
+private:
+    void handle(const wire::Frame &frame);
+    void spawn(const py::dict &meta);
+    void kill(const py::dict &meta);
+    void reap();
+
+    Channel m_server;
+    std::vector<int> m_descriptors;   // arrived, not yet claimed by a Spawn frame
+    std::map<pid_t, Tree> m_kernels;
+};
+
+void Zygote::spawn(const py::dict &meta)
+{
+    const py::object dumps = py::module_::import("json").attr("dumps");
+    SpawnOrder order;
+    order.id = py::str(dumps(meta["spawn"]));
+    const py::dict plan = meta["plan"];
+    const py::dict kernel = meta["kernel"];
+    order.plan = py::str(dumps(plan));
+    order.kernel = py::str(dumps(kernel));
+    if (kernel.contains("cwd"))
+        order.cwd = py::str(kernel["cwd"]);
+    // Exactly one order's worth: those of the next frame may have arrived already.
+    const auto end = m_descriptors.begin() + std::min<std::ptrdiff_t>(kSpawnDescriptors, std::ssize(m_descriptors));
+    order.descriptors.assign(m_descriptors.begin(), end);
+    m_descriptors.erase(m_descriptors.begin(), end);
+    if (order.descriptors.size() < std::size_t(kSpawnDescriptors)) {
+        for (const int descriptor : order.descriptors)
+            ::close(descriptor);
+        m_server.send(FrameType::SpawnFailed, "{\"spawn\":" + order.id + ",\"step\":\"descriptors\",\"errno\":0,\"text\":"
+                                                  "\"a Spawn frame needs the control socket and two pipes\"}");
+        return;
+    }
+    const SpawnResult result = spawnKernel(order);
+    if (result.pid > 0) {
+        Tree tree;
+        tree.pid = result.pid;
+        tree.initPid = result.initPid;
+        tree.uid = plan.contains("uid") ? plan["uid"].cast<unsigned>() : 0;
+        tree.tier = plan.contains("tier") ? plan["tier"].cast<std::string>() : "none";
+        m_kernels[result.pid] = tree;
+    }
+    m_server.send(result.pid > 0 ? FrameType::Spawned : FrameType::SpawnFailed, result.meta);
+}
+
+void Zygote::kill(const py::dict &meta)
+{
+    Tree tree;
+    tree.pid = meta["pid"].cast<int>();
+    tree.initPid = meta.contains("init_pid") ? meta["init_pid"].cast<int>() : 0;
+    tree.uid = meta.contains("uid") ? meta["uid"].cast<unsigned>() : 0;
+    tree.tier = meta.contains("tier") ? meta["tier"].cast<std::string>() : "none";
+    // A pid that was reaped may belong to somebody else by now; the tree of a dead kernel can still be swept by uid.
+    if (m_kernels.count(tree.pid) == 0)
+        tree.pid = 0;
+    killTree(tree);
+}
+
+void Zygote::handle(const wire::Frame &frame)
+{
+    const py::dict meta = py::module_::import("json").attr("loads")(frame.meta);
+    if (frame.type == FrameType::Spawn)
+        spawn(meta);
+    else if (frame.type == FrameType::Kill)
+        kill(meta);
+}
+
+void Zygote::reap()
+{
+    int status = 0;
+    rusage usage{};
+    pid_t pid = 0;
+    // Orphans of user code arrive here too (subreaper): they are reaped and not reported.
+    while ((pid = ::wait4(-1, &status, WNOHANG, &usage)) > 0) {
+        if (m_kernels.erase(pid) > 0)
+            m_server.send(FrameType::Exited, exitMeta(pid, status, usage));
+    }
+}
+
+int Zygote::serve()
+{
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    ::sigprocmask(SIG_BLOCK, &child, nullptr);
+    const int deaths = ::signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    pollfd wait[2] = {{kServer, POLLIN, 0}, {deaths, POLLIN, 0}};
+    for (;;) {
+        if (::poll(wait, 2, -1) < 0 && errno != EINTR)
+            return 1;
+        if (wait[1].revents & POLLIN) {
+            signalfd_siginfo info;
+            while (::read(deaths, &info, sizeof info) > 0) {
+            }
+        }
+        reap();
+        if (!(wait[0].revents & (POLLIN | POLLHUP | POLLERR)))
+            continue;
+        if (m_server.fill(&m_descriptors) == Channel::Received::Closed)
+            break;
+        wire::Frame frame;
+        Channel::Received got;
+        while ((got = m_server.next(frame)) == Channel::Received::Frame)
+            handle(frame);
+        if (got == Channel::Received::Bad)
+            break;
+        reap();
+    }
+    for (const auto &[pid, tree] : m_kernels)
+        killTree(tree);
+    return 0;
+}
+} // namespace
+
+int runZygote(const std::vector<std::string> &imports)
+{
+    settleStandardDescriptors();
+    setEnvironment();
+    const char *environment = std::getenv("POWER_PYTHON_ENV");
+    Channel server(kServer);
+    std::string reason;
+    if (!startInterpreter(environment ? environment : "", reason)) {
+        server.send(FrameType::ZygoteReady, "{\"error\":" + quoted(reason) + "}");
+        return 1;
+    }
+    ::unsetenv("POWER_PYTHON_ENV");
+    try {
+        ConfineFailure failure;
+        if (!prepareConfinement(failure)) {
+            server.send(FrameType::ZygoteReady, "{\"error\":" + quoted(failure.step + ": " + failure.text) + "}");
+            return 1;
+        }
+        const py::tuple warm = py::module_::import("power_kernel.warmup").attr("warm_up")(imports);
+        const bool fit = warm[0].cast<bool>();
+        server.send(FrameType::ZygoteReady, warm[1].cast<std::string>());
+        if (!fit)
+            return 1;
+        ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+        ::prctl(PR_SET_DUMPABLE, 0);
+        Zygote zygote;
+        return zygote.serve();
+    } catch (const std::exception &error) {
+        std::fprintf(stderr, "power-kernel zygote: %s\n", error.what());
+        server.send(FrameType::ZygoteReady, "{\"error\":" + quoted(error.what()) + "}");
+        return 1;
+    }
+}
+
+} // namespace power::kernel
