@@ -28,13 +28,16 @@ struct Plan {
     std::vector<Bind> binds;           // further ones of a worker
     std::uint64_t memoryBytes = 0;     // RLIMIT_DATA; 0 = none
     std::uint64_t fileBytes = 0;       // RLIMIT_FSIZE
+    std::uint64_t sharedBytes = 64u << 20; // size of the private /dev/shm (and of /tmp without a scratch) in full
     std::uint32_t processes = 64;      // RLIMIT_NPROC
     std::uint32_t openFiles = 1024;    // RLIMIT_NOFILE
     bool allowUnixSockets = false;     // AF_UNIX (render worker; sessions in `full` have them as well)
     std::string cgroup;                // v2 leaf to join, empty = none
 };
 
-// Plan from the JSON object text of a Spawn frame; false + reason when malformed.
+// Plan from the JSON object text of a Spawn frame; the keys are the field names above, the tier is its word, absent
+// keys keep their defaults, unknown keys are passed over. False + reason when malformed, when the workspace is
+// missing, or when uid or gid is 0 in full or container.
 bool planFromJson(const std::string &json, Plan &out, std::string &reason);
 
 } // namespace power::sandbox

@@ -1,0 +1,175 @@
+#include "sandbox/KillTree.h"
+#include "sandbox/Identity.h"
+#include "sandbox/Sys.h"
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <ctime>
+#include <dirent.h>
+#include <filesystem>
+#include <grp.h>
+#include <memory>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace power::sandbox {
+
+namespace {
+
+// Real uid of the killing helper: not the session's, so that no process of the session may signal it.
+constexpr std::uint32_t kHelperOffset = 0x40000000;
+constexpr int kHelperFailed = 1;
+
+struct ProcessFacts {
+    pid_t pid = 0, parent = 0;
+    char state = 0;
+    std::uint32_t uid = 0;
+};
+
+std::vector<ProcessFacts> processes()
+{
+    std::vector<ProcessFacts> all;
+    const std::unique_ptr<DIR, int (*)(DIR *)> proc(::opendir("/proc"), &::closedir);
+    while (const dirent *entry = proc ? ::readdir(proc.get()) : nullptr) {
+        if (entry->d_name[0] < '1' || entry->d_name[0] > '9') continue;
+        const std::string directory = std::string("/proc/") + entry->d_name;
+        const std::string stat = sys::readFile((directory + "/stat").c_str());
+        const std::size_t name = stat.rfind(')'); // the name in front of it may hold anything
+        struct stat facts {};
+        if (name == std::string::npos || name + 4 > stat.size() || ::stat(directory.c_str(), &facts) != 0) continue;
+        ProcessFacts process;
+        process.pid = std::atoi(entry->d_name);
+        process.state = stat[name + 2];
+        process.parent = std::atoi(stat.c_str() + name + 4);
+        process.uid = facts.st_uid;
+        all.push_back(process);
+    }
+    return all;
+}
+
+bool isDead(const ProcessFacts &process)
+{
+    return process.state == 'Z' || process.state == 'X';
+}
+
+// In the helper: becomes the session's user for the purpose of kill(2), then kills all it may.
+[[noreturn]] void killAllAs(std::uint32_t uid)
+{
+    Failure failure;
+    // Ids that the user namespace does not map are refused; then the session's own must do.
+    const bool switched =
+        ::setresuid(uid + kHelperOffset, uid, uid + kHelperOffset) == 0 || ::setresuid(uid, uid, uid) == 0;
+    // With a capability left, kill(-1) would mean everybody.
+    if (!switched || !dropCapabilities(failure) || ::geteuid() != uid || ::getuid() == 0) ::_exit(kHelperFailed);
+    const int result = ::kill(-1, SIGKILL);
+    ::_exit(result == 0 || errno == ESRCH ? 0 : kHelperFailed);
+}
+
+void killDescendants(pid_t root)
+{
+    // Stopped first, so that nothing is born or orphaned between looking and killing.
+    std::vector<pid_t> tree{root};
+    for (std::size_t before = 0; before != tree.size();) {
+        before = tree.size();
+        for (const pid_t pid : tree)
+            ::kill(pid, SIGSTOP);
+        const std::vector<ProcessFacts> all = processes();
+        for (std::size_t at = 0; at < tree.size(); ++at)
+            for (const ProcessFacts &process : all)
+                if (process.parent == tree[at] && !isDead(process) &&
+                    std::find(tree.begin(), tree.end(), process.pid) == tree.end())
+                    tree.push_back(process.pid);
+    }
+    for (auto pid = tree.rbegin(); pid != tree.rend(); ++pid)
+        ::kill(*pid, SIGKILL);
+    ::kill(-root, SIGKILL);
+}
+
+void removeOwned(const char *directory, std::uint32_t uid)
+{
+    std::error_code error;
+    for (std::filesystem::directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
+        struct stat facts {};
+        std::error_code ignored;
+        if (::lstat(at->path().c_str(), &facts) == 0 && facts.st_uid == uid)
+            std::filesystem::remove_all(at->path(), ignored);
+    }
+}
+
+int livingOf(std::uint32_t uid)
+{
+    const std::vector<ProcessFacts> all = processes();
+    return static_cast<int>(std::count_if(all.begin(), all.end(), [uid](const ProcessFacts &process) {
+        return process.uid == uid && !isDead(process);
+    }));
+}
+
+} // namespace
+
+bool killUser(std::uint32_t uid, Failure &failure)
+{
+    if (uid == 0 || uid == ::getuid() || uid == ::geteuid()) {
+        errno = EINVAL;
+        return sys::fail(failure, "kill_user", "not a session's uid");
+    }
+    const pid_t helper = ::fork();
+    if (helper < 0) return sys::fail(failure, "kill_user", "fork");
+    if (helper == 0) killAllAs(uid);
+    int status = 0;
+    while (::waitpid(helper, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return true;
+    // Ended by the session itself (possible only where the helper had to take its very uid): the caller repeats.
+    errno = WIFSIGNALED(status) ? EAGAIN : EPERM;
+    return sys::fail(failure, "kill_user", "uid " + std::to_string(uid));
+}
+
+bool killTree(const Tree &tree, Failure &failure)
+{
+    switch (tree.tier) {
+    case Tier::Full:
+        if (tree.init <= 1) {
+            errno = EINVAL;
+            return sys::fail(failure, "kill_tree", "no init");
+        }
+        ::kill(tree.init, SIGKILL);
+        if (tree.kernel > 1) ::kill(tree.kernel, SIGKILL);
+        return true;
+    case Tier::Container:
+        for (int attempt = 0; attempt < 3; ++attempt) {
+            if (killUser(tree.uid, failure)) return true;
+            if (failure.error != EAGAIN) break;
+        }
+        return false;
+    case Tier::NonRoot:
+    case Tier::None:
+        break;
+    }
+    if (tree.kernel <= 1) {
+        errno = EINVAL;
+        return sys::fail(failure, "kill_tree", "no kernel");
+    }
+    killDescendants(tree.kernel);
+    return true;
+}
+
+int sweepUid(std::uint32_t uid, int waitMs, Failure &failure)
+{
+    int living = 0;
+    for (int waited = 0;; waited += 5) {
+        if (!killUser(uid, failure) && failure.error != EAGAIN) return -1;
+        living = livingOf(uid);
+        if (living == 0 || waited >= waitMs) break;
+        const timespec pause{0, 5'000'000};
+        ::nanosleep(&pause, nullptr);
+    }
+    if (living == 0) {
+        removeOwned("/dev/shm", uid);
+        removeOwned("/tmp", uid);
+    }
+    return living;
+}
+
+} // namespace power::sandbox
