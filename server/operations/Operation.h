@@ -5,7 +5,9 @@
 #include <QCoroTask>
 #include <QJsonObject>
 #include <QJsonValue>
+#include <QHash>
 #include <QList>
+#include <QStringList>
 #include <functional>
 
 namespace power::operations {
@@ -18,11 +20,11 @@ struct Parameter {
     bool required = false;
     QJsonValue defaultValue;     // null = none
     QStringList aliases;         // other accepted names (contract D2-D4)
-    QJsonValue minimum, maximum; // numbers; for strings `maximum` is the length. Values above are clamped with a note
-                                 // when clamp is set, else refused
-    bool clamp = false;
+    QJsonValue minimum, maximum; // numbers; for strings the length (minimum: without surrounding blanks)
+    bool clamp = false;          // values outside are moved to the bound with a note, else refused
     QStringList allowed;         // enum
     bool hidden = false;         // accepted, not advertised (REST only)
+    QJsonValue example;          // for the example in error texts; null = one made from name and type
 };
 
 struct Hints { // MCP annotations; always sent
@@ -79,24 +81,36 @@ struct CheckedArguments {
 };
 
 // Coerces ("5" -> 5, "true" -> true, "[..]" -> list), takes null as not given, ignores unknown keys with a note,
-// reports every problem at once with a correct example. Error: InvalidArgument.
+// reports every problem at once with a correct example. Error: InvalidArgument, details.problems = a list of
+// {argument, type (missing, blank, wrong_type, out_of_range, not_allowed), message}; details.cause "empty_arguments"
+// when nothing was given at all (contract 7.1).
 Result<CheckedArguments> checkArguments(const Operation &operation, const QJsonObject &given);
 
-// JSON Schema 2020-12 of the parameters in the safe intersection of all clients: root object, no combinators, no $ref.
+// A correct call: every required argument, as JSON.
+QJsonObject exampleArguments(const Operation &operation);
+
+// JSON Schema 2020-12 of the parameters in the safe intersection of all clients: root object, no combinators, no $ref,
+// arrays with items, every property with type and description, defaults in the text. Object parameters are advertised
+// as a string holding JSON, because some clients refuse an object without named properties.
 QJsonObject inputSchema(const Operation &operation);
 
 // Registry: filled at start, then read only; order = order of tools/list.
+// It must outlive every running call. Thread: the event loop's.
 class Registry
 {
 public:
+    // A second operation of the same name replaces the first in its place.
     void add(Operation operation);
+    // Null when there is none of that name.
     const Operation *find(const QString &name) const;
     const QList<Operation> &all() const { return m_operations; }
-    // Validates, checks the scope, runs. Never throws.
+    // Validates, checks the scope, runs. Never throws. Errors: NotFound (no such operation), Forbidden (scope),
+    // InvalidArgument (see checkArguments), Internal (the method threw), and whatever the method answers.
     QCoro::Task<Result<Answer>> call(QString name, Caller caller, QJsonObject arguments) const;
 
 private:
     QList<Operation> m_operations;
+    QHash<QString, qsizetype> m_index;
 };
 
 } // namespace power::operations
