@@ -4,6 +4,7 @@
 #include "base/Error.h"
 #include <QCoroTask>
 #include <QHostAddress>
+#include <QStringList>
 #include <QUrl>
 #include <chrono>
 #include <functional>
