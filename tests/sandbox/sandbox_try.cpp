@@ -3,7 +3,7 @@
 //                                                                the time, 99 when the sandbox could not be put up
 //   sandbox_try bench <plan JSON> <count>                        times of apply and of init, as JSON
 //   sandbox_try probe [tier [landlock cap]]                      the probe's answer, its milliseconds on stderr
-//   sandbox_try none <program> [arguments]                       no sandbox: the control run of the attack table
+//   sandbox_try sweep <uid>                                      what a server does with its uids at start
 // After `run` the tree is killed and swept; a process that survived is reported on stderr with exit code 98.
 #include "sandbox/Apply.h"
 #include "sandbox/KillTree.h"
@@ -188,6 +188,14 @@ int bench(const Plan &plan, int count)
     return 0;
 }
 
+int sweep(std::uint32_t uid)
+{
+    Failure failure;
+    const int living = sweepUid(uid, 2000, failure);
+    if (living < 0) return complain(failure);
+    return living == 0 ? 0 : kLeftOver;
+}
+
 int probeNow(int count, char **arguments)
 {
     Tier forced = Tier::None;
@@ -205,14 +213,11 @@ int main(int count, char **arguments)
 {
     const std::string mode = count > 1 ? arguments[1] : "";
     if (mode == "probe") return probeNow(count - 2, arguments + 2);
-    if (mode == "none" && count > 2) {
-        ::execv(arguments[2], arguments + 2);
-        return 127;
-    }
+    if (mode == "sweep" && count == 3) return sweep(static_cast<std::uint32_t>(std::atoi(arguments[2])));
     Plan plan;
     std::string reason;
     if (count < 4 || (mode != "run" && mode != "bench") || !planFromJson(arguments[2], plan, reason)) {
-        std::fprintf(stderr, "sandbox_try: %s\n", reason.empty() ? "run | bench | probe | none" : reason.c_str());
+        std::fprintf(stderr, "sandbox_try: %s\n", reason.empty() ? "run | bench | probe | sweep" : reason.c_str());
         return 2;
     }
     if (mode == "bench") return bench(plan, std::atoi(arguments[3]));

@@ -1,0 +1,294 @@
+"""Drives sandbox_try through one tier: python3 run_sandbox.py <tier> [part ...]; parts: attacks work limits ends bench.
+
+Needs POWER_BIN (power-init) and POWER_TRY (sandbox_try). full and container need root; as root, nonroot becomes a throwaway
+user first. Prints the rows that failed and a count; exit code 1 when any failed. Everything it makes or starts ends with it.
+"""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TRY = os.environ["POWER_TRY"]
+PYTHON = "/usr/bin/python3"
+UID, OTHER, THROWAWAY = 70001, 70002, 64200
+SECRET = "sk-power-secret-0123456789"
+MEGABYTE = 1 << 20
+
+SERVER = """
+import json, os, socket, sys
+root = sys.argv[1]
+def unix(name, kind):
+    s = socket.socket(socket.AF_UNIX, kind)
+    s.bind(name)
+    if not name.startswith('\\0'):
+        os.chmod(name, 0o777)
+    if kind == socket.SOCK_STREAM:
+        s.listen(50)
+    return s
+kept = [unix(root + '/server.sock', socket.SOCK_STREAM), unix(root + '/server.dgram', socket.SOCK_DGRAM),
+        unix('\\0power-test-%d' % os.getpid(), socket.SOCK_STREAM), socket.create_server(('127.0.0.1', 0))]
+print(json.dumps([os.getpid(), kept[3].getsockname()[1]]), flush=True)
+sys.stdin.read()
+"""
+
+
+class Ground:
+    """Directories of two sessions and a running server with a secret, sockets and a port."""
+
+    def __init__(self, tier):
+        self.tier = tier
+        self.own = tier == "nonroot"
+        self.root = tempfile.mkdtemp(prefix="power-sandbox-", dir="/var/tmp")
+        os.chmod(self.root, 0o711)
+        for name, uid, mode in (("work", UID, 0o700), ("tmp", UID, 0o700), ("other", OTHER, 0o700), ("elsewhere", 0, 0o1777), ("tools", 0, 0o755)):
+            path = os.path.join(self.root, name)
+            os.mkdir(path)
+            os.chmod(path, mode)
+            if not self.own and uid:
+                os.chown(path, uid, uid)
+        for name in ("readable", "other/private.csv"):
+            with open(os.path.join(self.root, name), "w") as file:
+                file.write(SECRET)
+        shutil.copy("/usr/bin/id", os.path.join(self.root, "tools/id"))
+        os.chmod(os.path.join(self.root, "tools/id"), 0o4755)
+        self.server = subprocess.Popen([PYTHON, "-c", SERVER, self.root], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                       env={"OPENAI_API_KEY": SECRET, "PATH": "/usr/bin"}, text=True)
+        self.pid, self.port = json.loads(self.server.stdout.readline())
+
+    def close(self):
+        self.server.kill()
+        self.server.communicate()
+        shutil.rmtree(self.root)
+
+    def plan(self, **changes):
+        uid = os.getuid() if self.own else UID
+        plan = {"tier": self.tier, "landlockAbi": 99, "uid": uid, "gid": os.getgid() if self.own else UID,
+                "workspace": self.root + "/work", "workspaceInside": "/app/sandbox_data/it's a test", "scratch": self.root + "/tmp",
+                "readOnly": [self.root + "/tools"], "memoryBytes": 1024 * MEGABYTE, "fileBytes": 64 * MEGABYTE,
+                "processes": 64, "openFiles": 256}
+        plan.update(changes)
+        return json.dumps(plan)
+
+    def targets(self):
+        return json.dumps({"tier": self.tier, "server_pid": self.pid, "port": self.port, "secret": SECRET, "unix": self.root + "/server.sock",
+                           "unix_datagram": self.root + "/server.dgram", "abstract": f"power-test-{self.pid}", "other": self.root + "/other",
+                           "readable": self.root + "/readable", "elsewhere": self.root + "/elsewhere", "setuid": self.root + "/tools/id"})
+
+    def run(self, *program, seconds=60, **changes):
+        """Exit code, stdout, stderr of a program in a sandbox of this ground."""
+        ran = subprocess.run([TRY, "run", self.plan(**changes), str(seconds), *program], capture_output=True, text=True, timeout=seconds + 20,
+                             env={"POWER_BIN": os.environ["POWER_BIN"], "OPENAI_API_KEY": SECRET})
+        return ran.returncode, ran.stdout, ran.stderr
+
+    def python(self, code, **changes):
+        return self.run(PYTHON, "-c", code, **changes)
+
+
+def script_rows(ground, name, argument):
+    """The rows a script prints inside; the script is copied into the workspace, from where spawn can import it."""
+    target = os.path.join(ground.root, "work", name)
+    shutil.copy(os.path.join(HERE, name), target)
+    os.chmod(target, 0o644)
+    code, out, err = ground.run(PYTHON, name, argument)
+    rows = [json.loads(line) for line in out.splitlines()]
+    rows.append([f"{name} ran to its end", f"exit code {code}: {err[-2000:]}" if code else "0", ["0"], code == 0])
+    return rows
+
+
+def attacks(ground):
+    rows = script_rows(ground, "attacks.py", ground.targets())
+    alive = ground.server.poll() is None
+    stopped = open(f"/proc/{ground.pid}/stat").read().split()[2] if alive else "gone"
+    rows.append(["the server was not touched", stopped, ["S", "R"], stopped in "SR"])
+    return rows
+
+
+def work(ground):
+    return script_rows(ground, "workload.py", ground.tier)
+
+
+def processes_of(uid):
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.stat(f"/proc/{pid}").st_uid == uid and open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] not in "ZX":
+                found.append(int(pid))
+        except OSError:
+            pass
+    return found
+
+
+def check(name, good, outcome):
+    return [name, str(outcome)[-600:], ["held"], bool(good)]
+
+
+def limits(ground):
+    rows = []
+    code, out, err = ground.python("""
+kept = []
+try:
+    while True:
+        kept.append(bytearray(16 << 20))
+except MemoryError:
+    got = len(kept) * 16
+    del kept
+    print(got, sum(range(1000)))
+""")
+    words = out.split()
+    rows.append(check("memory: MemoryError, then on", code == 0 and len(words) == 2 and 600 < int(words[0]) <= 1024 and words[1] == "499500", (code, out, err)))
+
+    code, out, err = ground.python("""
+import os
+try:
+    with open('big', 'wb') as file:
+        for _ in range(100):
+            file.write(bytes(1 << 20))
+    print('open')
+except OSError as problem:
+    print(problem.errno, os.path.getsize('big') >> 20)
+os.unlink('big')
+""")
+    rows.append(check("file size: EFBIG", out.split() == ["27", "64"], (code, out, err)))
+
+    code, out, err = ground.python("""
+import os
+kept = []
+try:
+    while True:
+        kept.append(os.dup(0))
+except OSError as problem:
+    print(problem.errno, len(kept) <= 256)
+""")
+    rows.append(check("open files: EMFILE", out.split() == ["24", "True"], (code, out, err)))
+
+    # Children of a bomb that has reached its limit keep trying; the parent's own count is what is printed.
+    began = time.monotonic()
+    code, out, err = ground.python("""
+import os, time
+made = 0
+refused = 0
+end = time.monotonic() + 1
+while time.monotonic() < end:
+    try:
+        child = os.fork()
+        if child == 0:
+            while True:
+                try:
+                    os.fork()
+                except OSError:
+                    pass
+        made += 1
+    except OSError as problem:
+        refused += problem.errno == 11
+print(made, refused, flush=True)
+time.sleep(60)
+""", seconds=3)
+    took = time.monotonic() - began
+    words = out.split()
+    rows.append(check("fork bomb: EAGAIN, killed whole", code == 124 and len(words) == 2 and int(words[0]) <= 64 and int(words[1]) > 0 and took < 10,
+                      (code, out, err, took)))
+    if ground.tier == "full":
+        code, out, err = ground.python("""
+try:
+    with open('/dev/shm/big', 'wb') as file:
+        for _ in range(63):
+            file.write(bytes(1 << 20))
+        with open('/dev/shm/big2', 'wb') as other:
+            for _ in range(63):
+                other.write(bytes(1 << 20))
+    print('open')
+except OSError as problem:
+    print(problem.errno)
+""")
+        rows.append(check("/dev/shm: ENOSPC", out.split() == ["28"], (code, out, err)))
+    return rows
+
+
+DAEMONS = """
+import os, time, signal
+for _ in range(5):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            time.sleep(600)
+        os._exit(0)
+open('/dev/shm/power-left', 'w').close()
+time.sleep(0.3)
+print('ready', flush=True)
+"""
+
+
+def ends(ground):
+    """Nothing is left of a tree, however it ended."""
+    rows = []
+    uid = os.getuid() if ground.own else UID
+    if not ground.own:
+        code, out, err = ground.python(DAEMONS)
+        rows.append(check("daemons die with their kernel", code == 0 and out == "ready\n" and not processes_of(uid), (code, out, err, processes_of(uid))))
+        rows.append(check("what they owned in /dev/shm is gone", not os.path.exists("/dev/shm/power-left"), os.listdir("/dev/shm")))
+        # the one who started the kernel dies without a word: in full its init sees the lifeline close, else the start-up sweep
+        starter = subprocess.Popen([TRY, "run", ground.plan(), "60", PYTHON, "-c", DAEMONS + "time.sleep(600)"], stdout=subprocess.PIPE, text=True)
+        ready = starter.stdout.readline()
+        before = len(processes_of(uid))
+        starter.send_signal(signal.SIGKILL)
+        starter.wait()
+        if ground.tier == "container":
+            subprocess.run([TRY, "sweep", str(uid)], check=True)
+        end = time.monotonic() + 5
+        while processes_of(uid) and time.monotonic() < end:
+            time.sleep(0.02)
+        rows.append(check("a dead server leaves nothing", ready == "ready\n" and before >= 6 and not processes_of(uid), (ready, before, processes_of(uid))))
+    else:
+        code, out, err = ground.python("import os,time\nfor _ in range(5):\n    if os.fork() == 0:\n        os.setsid()\n        time.sleep(600)\n"
+                                       "print('ready', flush=True)\ntime.sleep(600)", seconds=1)
+        left = [p for p in processes_of(uid) if p not in (os.getpid(), ground.pid)]
+        rows.append(check("children in sessions of their own die with their kernel", code == 124 and out == "ready\n" and not left, (code, out, err, left)))
+    code, out, err = ground.python("import ctypes; ctypes.string_at(0)")
+    rows.append(check("a segfault is told by its signal", code == 128 + signal.SIGSEGV, (code, err)))
+    return rows
+
+
+def bench(ground):
+    ran = subprocess.run([TRY, "bench", ground.plan(), "200"], capture_output=True, text=True, env={"POWER_BIN": os.environ["POWER_BIN"]})
+    print(ran.stdout + ran.stderr)
+    return [check("bench", ran.returncode == 0, ran.stderr)]
+
+
+def probed(tier):
+    ran = subprocess.run([TRY, "probe", tier], capture_output=True, text=True)
+    answer = json.loads(ran.stdout)
+    return [check("the probe finds it possible", answer["tier"] == tier, answer)]
+
+
+def main():
+    tier = sys.argv[1]
+    parts = sys.argv[2:] or ["attacks", "work", "limits", "ends"]
+    if tier == "nonroot" and os.getuid() == 0:
+        os.setgroups([])
+        os.setresgid(THROWAWAY, THROWAWAY, THROWAWAY)
+        os.setresuid(THROWAWAY, THROWAWAY, THROWAWAY)
+    ground = Ground(tier)
+    failed = count = 0
+    try:
+        rows = probed(tier)
+        for part in parts:
+            rows += globals()[part](ground)
+        for name, outcome, wanted, good in rows:
+            count += 1
+            if not good:
+                failed += 1
+                print(f"FAILED {tier}: {name}: {outcome} (wanted: {' or '.join(wanted)})")
+    finally:
+        ground.close()
+    print(f"{tier}: {count - failed} of {count} rows held")
+    sys.exit(1 if failed or count < 2 else 0)
+
+
+if __name__ == "__main__":
+    main()
