@@ -41,7 +41,9 @@ public:
     QString lastProblem() const;          // one sentence without secrets; empty while connected
     QString serverVersion() const;
 
-    // Ends by `deadline` whatever the backend does: PQcancel, then shutdown of the socket, then a new worker.
+    // Ends by `deadline` whatever the backend does: PQcancel, then shutdown of the socket, then a new worker. A job
+    // given up so is never committed; if its COMMIT was under way already, it gets 500 ms more and then fails with
+    // details["outcome"] = "unknown". While the database is away it fails at once.
     // Errors: those of the job; Unavailable (no connection), Timeout, Cancelled, Conflict (unique violation).
     template <typename T>
     QCoro::Task<Result<T>> run(Lane lane, std::chrono::milliseconds deadline, Job<T> job, CancelToken token = {})
@@ -60,8 +62,12 @@ public:
         co_return std::any_cast<T>(std::move(got).value());
     }
 
+    // LISTEN on a channel of the Listen lane, again after every reconnect (what was sent in between is lost).
+    void listen(const QString &channel);
+
 Q_SIGNALS:
     void connectedChanged(bool connected);
+    void notified(const QString &channel, const QString &payload);
 
 private:
     using AnyJob = std::function<Result<std::any>(QSqlDatabase &)>;

@@ -7,7 +7,10 @@ namespace power::storage {
 
 // WriteBehind: append() returns at once. Batches go to `apply` in a Short-lane transaction, in order. While the
 // database is away records are appended to <spoolFile> (fsync per batch), and replayed in order before newer ones.
-// Bounded: above `capacity` records in memory they go to the spool as well; a full disk drops the newest and counts it.
+// Bounded: above 5,000 records in memory they go to the spool as well; when the disk refuses that too, the newest above
+// 50,000 are dropped and counted. `apply` may see a record again after a crash or a lost COMMIT, so it must be idempotent
+// (ON CONFLICT DO NOTHING on the record's id). A record that can never be stored is dropped, counted and logged.
+// Thread: the event loop's; `apply` runs in a worker. Destroying it puts what is left into the spool.
 class WriteBehind : public QObject
 {
     Q_OBJECT

@@ -1,0 +1,321 @@
+#include "storage/WriteBehind.h"
+#include "base/Log.h"
+#include <QCoreApplication>
+#include <QFile>
+#include <QJsonDocument>
+#include <QPointer>
+#include <deque>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
+
+namespace power::storage {
+
+namespace {
+using namespace std::chrono_literals;
+constexpr std::chrono::milliseconds delay = 100ms, applyLimit = 10s, retryPause = 1s;
+constexpr int batchSize = 500, spoolAbove = 5'000, dropAbove = 50'000;
+
+// Runs `work` in a thread of its own and hands the value back to the event loop's thread.
+template <typename T>
+OneShot<T> inThread(std::function<T()> work)
+{
+    const OneShot<T> shot;
+    std::thread([shot, work = std::move(work)] {
+        T value = work();
+        QMetaObject::invokeMethod(QCoreApplication::instance(), [shot, value = std::move(value)] { shot.resolve(value); },
+                                  Qt::QueuedConnection);
+    }).detach();
+    return shot;
+}
+
+// Appends the lines and syncs; a failed append leaves the file as it was.
+bool appendLines(const QString &path, const QByteArray &lines)
+{
+    const int descriptor = ::open(QFile::encodeName(path).constData(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    if (descriptor < 0)
+        return false;
+    const off_t before = ::lseek(descriptor, 0, SEEK_END);
+    bool done = ::write(descriptor, lines.constData(), size_t(lines.size())) == lines.size() && ::fsync(descriptor) == 0;
+    if (!done)
+        [[maybe_unused]] const int cut = ::ftruncate(descriptor, before);
+    ::close(descriptor);
+    return done;
+}
+
+struct SpoolPiece {
+    QList<QJsonObject> records;
+    qint64 next = 0;  // offset behind them
+    bool isEnd = false;
+};
+
+SpoolPiece readPiece(const QString &path, qint64 offset)
+{
+    SpoolPiece piece{{}, offset, true};
+    QFile file(path);
+    if (!file.open(QIODevice::ReadOnly) || !file.seek(offset))
+        return piece;
+    while (piece.records.size() < batchSize) {
+        const QByteArray line = file.readLine();
+        if (!line.endsWith('\n')) // the end, or a line cut by a power failure
+            return piece;
+        piece.next += line.size();
+        if (const QJsonDocument parsed = QJsonDocument::fromJson(line); parsed.isObject())
+            piece.records += parsed.object();
+    }
+    piece.isEnd = false;
+    return piece;
+}
+} // namespace
+
+class WriteBehind::Private
+{
+public:
+    WriteBehind *q = nullptr;
+    QPointer<Database> database;
+    QString path;
+    Apply apply;
+    std::deque<QJsonObject> memory; // newest last; the spool holds only older ones
+    QList<QJsonObject> inFlight;    // taken from memory, not yet known to be stored
+    qint64 spoolOffset = 0, spoolEnd = 0, spoolRecords = 0, dropped = 0;
+    bool pumping = false;
+    QTimer timer;
+    QList<OneShot<Done>> waiting;
+
+    void measureSpool();
+    void kick(std::chrono::milliseconds after);
+    void drop(qint64 count, const char *why);
+    QList<QJsonObject> take();
+    QCoro::Task<> pump();
+    QCoro::Task<bool> toDatabase(QList<QJsonObject> records);
+    QCoro::Task<bool> toSpool();
+    QCoro::Task<bool> replay();
+};
+
+// What an earlier run left; a line cut by a power failure is removed, so that later ones stay whole.
+void WriteBehind::Private::measureSpool()
+{
+    QFile file(path);
+    if (!file.open(QIODevice::ReadWrite | QIODevice::ExistingOnly))
+        return;
+    while (!file.atEnd()) {
+        const QByteArray line = file.readLine();
+        if (!line.endsWith('\n'))
+            break;
+        spoolEnd += line.size();
+        ++spoolRecords;
+    }
+    file.resize(spoolEnd);
+}
+
+void WriteBehind::Private::kick(std::chrono::milliseconds after)
+{
+    if (!pumping && (!timer.isActive() || timer.remainingTimeAsDuration() > after))
+        timer.start(after);
+}
+
+void WriteBehind::Private::drop(qint64 count, const char *why)
+{
+    dropped += count;
+    log::error("records_dropped", {{QStringLiteral("count"), count}, {QStringLiteral("why"), QLatin1String(why)}});
+}
+
+QList<QJsonObject> WriteBehind::Private::take()
+{
+    QList<QJsonObject> batch;
+    while (!memory.empty() && batch.size() < batchSize) {
+        batch += std::move(memory.front());
+        memory.pop_front();
+    }
+    return batch;
+}
+
+// True when they are stored or can never be; false when the database is not able to now.
+QCoro::Task<bool> WriteBehind::Private::toDatabase(QList<QJsonObject> records)
+{
+    const QPointer<WriteBehind> alive(q);
+    const Apply store = apply;
+    const std::chrono::milliseconds limit = applyLimit;
+    const auto isPassing = [](const Error &error) {
+        return error.code == ErrorCode::Unavailable || error.code == ErrorCode::Timeout || error.code == ErrorCode::Busy
+               || error.code == ErrorCode::Cancelled;
+    };
+    Job<Done> all = [store, records](QSqlDatabase &connection) { return store(connection, records); };
+    const Result<Done> stored = co_await database->run<Done>(Lane::Short, limit, std::move(all));
+    if (stored)
+        co_return true;
+    if (isPassing(stored.error()) || !alive || !database)
+        co_return false;
+    // One record that can never be stored must not hold up the others.
+    for (const QJsonObject &record : records) {
+        const QList<QJsonObject> one{record};
+        Job<Done> single = [store, one](QSqlDatabase &connection) { return store(connection, one); };
+        const Result<Done> got = co_await database->run<Done>(Lane::Short, limit, std::move(single));
+        if (!alive || !database || (!got && isPassing(got.error())))
+            co_return false;
+        if (!got)
+            drop(1, errorWord(got.error().code));
+    }
+    co_return true;
+}
+
+// Moves the oldest batch of memory to the end of the spool. False when the disk refuses it.
+QCoro::Task<bool> WriteBehind::Private::toSpool()
+{
+    const QPointer<WriteBehind> alive(q);
+    inFlight = take();
+    QByteArray lines;
+    for (const QJsonObject &record : inFlight)
+        lines += QJsonDocument(record).toJson(QJsonDocument::Compact) + '\n';
+    const std::function<bool()> work = [file = path, lines] { return appendLines(file, lines); };
+    const OneShot<bool> shot = inThread<bool>(work);
+    const std::chrono::milliseconds forever{0};
+    const Result<bool> done = co_await shot.wait(forever);
+    if (!alive)
+        co_return false;
+    const bool written = done && *done;
+    if (written) {
+        spoolEnd += lines.size();
+        spoolRecords += inFlight.size();
+    } else {
+        memory.insert(memory.begin(), inFlight.cbegin(), inFlight.cend());
+    }
+    inFlight.clear();
+    co_return written;
+}
+
+QCoro::Task<bool> WriteBehind::Private::replay()
+{
+    const QPointer<WriteBehind> alive(q);
+    const std::chrono::milliseconds forever{0};
+    const std::function<SpoolPiece()> work = [file = path, offset = spoolOffset] { return readPiece(file, offset); };
+    const OneShot<SpoolPiece> shot = inThread<SpoolPiece>(work);
+    const Result<SpoolPiece> piece = co_await shot.wait(forever);
+    if (!alive || !piece)
+        co_return false;
+    if (!piece->records.isEmpty()) {
+        QList<QJsonObject> records = piece->records;
+        const bool stored = co_await toDatabase(std::move(records));
+        if (!alive || !stored)
+            co_return false;
+    }
+    spoolOffset = piece->next;
+    spoolRecords -= piece->records.size();
+    if (piece->isEnd || spoolOffset >= spoolEnd) {
+        const std::function<bool()> empty = [file = path] { return QFile::resize(file, 0); };
+        const OneShot<bool> emptied = inThread<bool>(empty);
+        const Result<bool> done = co_await emptied.wait(forever);
+        if (!alive || !done)
+            co_return false;
+        spoolOffset = spoolEnd = spoolRecords = 0;
+    }
+    co_return true;
+}
+
+QCoro::Task<> WriteBehind::Private::pump()
+{
+    const QPointer<WriteBehind> alive(q);
+    if (pumping)
+        co_return;
+    pumping = true;
+    timer.stop();
+    bool databaseFailed = false, diskFailed = false;
+    while (alive) {
+        const bool usable = database && database->isConnected() && !databaseFailed;
+        const bool hasSpool = spoolEnd > spoolOffset;
+        if (memory.size() > size_t(spoolAbove) && !diskFailed) {
+            const bool spooled = co_await toSpool();
+            diskFailed = !spooled;
+        } else if (hasSpool && usable) {
+            const bool replayed = co_await replay();
+            databaseFailed = !replayed;
+        } else if (memory.empty()) {
+            break;
+        } else if (usable) {
+            inFlight = take();
+            QList<QJsonObject> batch = inFlight;
+            const bool stored = co_await toDatabase(std::move(batch));
+            if (!alive)
+                co_return;
+            if (!stored)
+                memory.insert(memory.begin(), inFlight.cbegin(), inFlight.cend());
+            inFlight.clear();
+            databaseFailed = !stored;
+        } else if (!diskFailed) {
+            const bool spooled = co_await toSpool();
+            diskFailed = !spooled;
+        } else {
+            break;
+        }
+    }
+    if (!alive)
+        co_return;
+    pumping = false;
+    const bool isRest = !memory.empty() || (spoolEnd > spoolOffset && database && database->isConnected());
+    if (isRest)
+        kick(retryPause);
+    const QList<OneShot<Done>> done = std::exchange(waiting, {});
+    for (const auto &shot : done)
+        shot.resolve(Done{});
+}
+
+WriteBehind::WriteBehind(Database &database, QString spoolFile, Apply apply, QObject *parent)
+    : QObject(parent), d(std::make_unique<Private>())
+{
+    d->q = this;
+    d->database = &database;
+    d->path = std::move(spoolFile);
+    d->apply = std::move(apply);
+    d->timer.setSingleShot(true);
+    d->measureSpool();
+    connect(&d->timer, &QTimer::timeout, this, [this] { d->pump(); });
+    connect(&database, &Database::connectedChanged, this, [this](bool connected) {
+        if (connected)
+            d->kick(0ms);
+    });
+    if (d->spoolEnd > 0 && database.isConnected())
+        d->kick(0ms);
+}
+
+WriteBehind::~WriteBehind()
+{
+    QByteArray lines;
+    for (const QJsonObject &record : std::as_const(d->inFlight))
+        lines += QJsonDocument(record).toJson(QJsonDocument::Compact) + '\n';
+    for (const QJsonObject &record : d->memory)
+        lines += QJsonDocument(record).toJson(QJsonDocument::Compact) + '\n';
+    if (!lines.isEmpty() && !appendLines(d->path, lines))
+        log::error("records_dropped", {{QStringLiteral("count"), pending()}, {QStringLiteral("why"), QStringLiteral("disk")}});
+}
+
+void WriteBehind::append(QJsonObject record)
+{
+    if (d->memory.size() >= size_t(dropAbove)) {
+        d->drop(1, "disk");
+        return;
+    }
+    d->memory.push_back(std::move(record));
+    d->kick(delay);
+}
+
+int WriteBehind::pending() const
+{
+    return int(d->spoolRecords) + int(d->memory.size()) + int(d->inFlight.size());
+}
+
+qint64 WriteBehind::dropped() const { return d->dropped; }
+
+QCoro::Task<> WriteBehind::flush()
+{
+    if (pending() == 0)
+        co_return;
+    OneShot<Done> shot;
+    d->waiting += shot;
+    d->pump();
+    const std::chrono::milliseconds limit = 15s;
+    const Result<Done> done = co_await shot.wait(limit);
+    Q_UNUSED(done)
+}
+
+} // namespace power::storage
