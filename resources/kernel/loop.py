@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import signal
+import subprocess
 import sys
 
 import _power
@@ -25,7 +26,7 @@ def prepare():
     hooks.install()
     figures.patch_pyplot()
     state["shell"] = shell.create(main.__dict__)
-    refuse_interaction()
+    fit_builtins()
     pandas = sys.modules.get("pandas")
     if pandas is not None:
         pandas.set_option("display.width", 160)  # nobody's terminal is 80 columns wide here
@@ -45,7 +46,9 @@ class Quit:
         raise SystemExit(code)
 
 
-def refuse_interaction():
+def fit_builtins():
+    """What waits for a person is refused; what waits for a child can be interrupted."""
+
     def no_input(prompt="", *_, **__):
         raise EOFError("input() is not available: nobody is at a keyboard. Put the value into the code.")
 
@@ -55,6 +58,13 @@ def refuse_interaction():
     def no_debugger(*_, **__):
         raise RuntimeError("breakpoint() is not available: nobody is at a keyboard. Print what you want to see.")
 
+    def system(command):
+        # libc's system() ignores SIGINT while it waits, and so would the cell.
+        _power.mark("o")
+        code = subprocess.call(command, shell=True)
+        return code << 8 if code >= 0 else -code
+
+    os.system = system
     builtins.input = no_input
     getpass.getpass = no_password
     sys.breakpointhook = no_debugger

@@ -1,0 +1,87 @@
+import os
+import struct
+import unittest
+
+from base import KernelTest
+
+
+def size(png):
+    return struct.unpack(">II", png[16:24])
+
+
+class Figures(KernelTest):
+    def names(self, answer):
+        return [frame.get("name") for frame in answer.displays("figure")]
+
+    def test_open_shown_and_several(self):
+        answer = self.ok("plt.plot([1, 2]); plt.title('Sales')")
+        self.assertEqual(self.names(answer), ["chart_001.png"])
+        frame = answer.displays("figure")[0]
+        with open(os.path.join(self.kernel.workspace, "chart_001.png"), "rb") as file:
+            self.assertEqual(file.read(), frame["data"]["image/png"])
+        self.assertGreater(size(frame["data"]["image/png"])[0], 700)
+        self.assertEqual(frame["alt"], "Chart: Sales")
+        answer = self.ok("plt.plot([1]); plt.show()\nprint('between')\nfig, ax = plt.subplots(); ax.bar([1], [2])\nplt.figure(); plt.plot([3])")
+        self.assertEqual(self.names(answer), ["chart_002.png", "chart_003.png", "chart_004.png"])
+        kinds = [kind if kind != "frame" else item["kind"] for kind, item in answer.outputs]
+        self.assertEqual(kinds[:2], ["figure", "stdout"])
+        self.assertEqual(self.ok("plt.get_fignums()").result, "[]")
+
+    def test_after_error_and_no_leak(self):
+        answer = self.fails("plt.plot([1, 2])\n1/0", "ZeroDivisionError")
+        self.assertEqual(self.names(answer), ["chart_001.png"])
+        self.assertEqual(self.names(self.ok("print(1)")), [])
+
+    def test_figure_as_value_once(self):
+        answer = self.ok("fig, ax = plt.subplots()\nax.plot([1])\nfig")
+        self.assertEqual(self.names(answer), ["chart_001.png"])
+        self.assertEqual(answer.displays("result"), [])
+        self.assertEqual(self.names(self.ok("fig")), ["chart_002.png"])
+        self.assertEqual(self.names(self.ok("display(fig)")), ["chart_003.png"])
+        self.assertEqual(self.names(self.ok("fig.show()")), ["chart_004.png"])
+
+    def test_names_are_never_reused(self):
+        open(os.path.join(self.kernel.workspace, "chart_007.png"), "w").close()
+        self.assertEqual(self.names(self.ok("plt.plot([1])")), ["chart_008.png"])
+        self.ok("import os; os.remove('chart_008.png')")
+        self.assertEqual(self.names(self.ok("os.chdir('/'); plt.plot([1])")), ["chart_009.png"])
+        self.assertTrue(os.path.exists(os.path.join(self.kernel.workspace, "chart_009.png")))
+
+    def test_empty_figure_and_backend(self):
+        self.assertEqual(self.names(self.ok("plt.figure();")), [])
+        self.assertEqual(self.names(self.ok("import matplotlib\nmatplotlib.use('Agg')\nplt.plot([1])\nplt.show()\nplt.close('all')")),
+                         ["chart_001.png"])
+        self.assertEqual(self.names(self.ok("pd.Series([1, 2]).plot()\nplt.savefig('own.png');")), ["chart_002.png"])
+
+    def test_huge_figure_is_bounded(self):
+        answer = self.ok("plt.figure(figsize=(100, 100)); plt.plot([1])")
+        width, height = size(answer.displays("figure")[0]["data"]["image/png"])
+        self.assertLess(width * height, 20_000_000)
+
+    def test_plotly(self):
+        if self.kernel.run("import plotly").done["status"] != "ok":
+            self.plotly_stand_in()
+        answer = self.ok("import plotly.graph_objects as go\nf = go.Figure(go.Bar(y=[1, 2]))\nf.show()")
+        self.assertEqual(self.names(answer), ["chart_001.html"])
+        answer = self.ok("f")
+        self.assertEqual(self.names(answer), ["chart_002.html"])
+        with open(os.path.join(self.kernel.workspace, "chart_002.html")) as file:
+            self.assertIn("<html", file.read())
+
+    def plotly_stand_in(self):
+        """The smallest package with plotly's shape, where the real one is not installed: tests the import hook."""
+        root = os.path.join(self.kernel.workspace, "plotly")
+        os.makedirs(root)
+        files = {
+            "__init__.py": "",
+            "basedatatypes.py": "class BaseFigure:\n    layout = None\n    def to_html(self, **_): return '<html></html>'\n",
+            "graph_objects.py": "from plotly.basedatatypes import BaseFigure\nclass Figure(BaseFigure):\n"
+                                "    def __init__(self, *_): pass\ndef Bar(**_): return None\n",
+        }
+        for name, text in files.items():
+            with open(os.path.join(root, name), "w") as file:
+                file.write(text)
+
+
+if __name__ == "__main__":
+    unittest.main()
