@@ -142,8 +142,10 @@ def task(session, meta):
 def main(info):
     """Serves frames until the server closes the connection. Never returns."""
     settle(info)
-    directory = info.get("cwd") or os.getcwd()
-    figures.workspace = directory
+    directory = info.get("cwd")
+    if not directory or not os.path.isdir(directory):
+        directory = os.getcwd()
+    figures.workspace = os.getcwd()
     session = cell.Session(state["shell"])
     session.start(directory)
     _power.send(READY, json.dumps({"pid": os.getpid(), "python": platform.python_version()}).encode(), b"")

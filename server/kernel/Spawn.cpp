@@ -1,5 +1,4 @@
 #include "kernel/Spawn.h"
-#include "kernel/Confine.h"
 #include "kernel/Json.h"
 #include "kernel/Native.h"
 #include "kernel/Output.h"
@@ -23,10 +22,17 @@ constexpr int kControl = 3; // of the kernel, after the descriptors are in place
 constexpr int kReport = 4;
 constexpr int kReportTimeoutMs = 10'000;
 
-[[noreturn]] void giveUp(int report, const std::string &step, int error, const std::string &text)
+constexpr char kGood[] = "{\"timings_us\":";
+
+std::string failureFields(const sandbox::Failure &failure)
 {
-    const std::string meta = "{\"step\":" + quoted(step) + ",\"errno\":" + std::to_string(error) +
-                             ",\"text\":" + quoted(text) + "}";
+    return "{\"step\":" + quoted(failure.step) + ",\"errno\":" + std::to_string(failure.error) +
+           ",\"text\":" + quoted(failure.text) + "}";
+}
+
+[[noreturn]] void giveUp(int report, const sandbox::Failure &failure)
+{
+    const std::string meta = failureFields(failure);
     (void)!::write(report, meta.data(), meta.size());
     ::_exit(70);
 }
@@ -53,7 +59,7 @@ int liftAway(int from)
 }
 
 // The child: nothing of the zygote's may survive here but memory.
-[[noreturn]] void becomeKernel(const SpawnOrder &order, int report)
+[[noreturn]] void becomeKernel(const SpawnOrder &order, Confinement &confinement, int report)
 {
     report = liftAway(report);
     const int control = liftAway(order.descriptors[0]);
@@ -61,7 +67,6 @@ int liftAway(int from)
     const int err = liftAway(order.descriptors[2]);
     if (report < 0 || control < 0 || out < 0 || err < 0)
         ::_exit(70);
-    ::setpgid(0, 0);
     sigset_t none;
     sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -73,19 +78,20 @@ int liftAway(int from)
     // The sandbox may open descriptors that have to stay (Landlock's hold on /proc/self): only older ones go.
     const std::vector<int> inherited = openDescriptors();
     std::string timings;
-    ConfineFailure failure;
-    if (!confine(order.plan, timings, failure))
-        giveUp(report, failure.step, failure.error, failure.text);
+    sandbox::Failure failure;
+    if (!confinement.confine(order.plan, timings, failure))
+        giveUp(report, failure);
     ::dup3(control, kControl, O_CLOEXEC);
     ::dup3(report, kReport, O_CLOEXEC);
     for (const int descriptor : inherited) {
         if (descriptor > kReport)
             ::close(descriptor);
     }
-    if (!order.cwd.empty() && ::chdir(order.cwd.c_str()) != 0)
-        giveUp(kReport, "chdir", errno, "the working directory " + order.cwd + " cannot be entered");
+    // Without a mount namespace the inner name of the workspace may not exist; the sandbox entered it already.
+    if (!order.cwd.empty() && order.cwd != order.plan.workspaceInside && ::chdir(order.cwd.c_str()) != 0)
+        giveUp(kReport, {"chdir", errno, "the working directory " + order.cwd + " cannot be entered"});
 
-    const std::string done = "{\"timings_us\":" + timings + "}";
+    const std::string done = kGood + timings + "}";
     (void)!::write(kReport, done.data(), done.size());
     ::close(kReport);
     setControlSocket(kControl);
@@ -120,51 +126,73 @@ std::string readReport(int report)
     }
 }
 
-SpawnResult failed(const SpawnOrder &order, const std::string &rest)
+SpawnResult failed(const SpawnOrder &order, const std::string &fields)
 {
-    return {0, 0, "{\"spawn\":" + order.id + "," + rest};
+    return {0, 0, "{\"spawn\":" + order.id + "," + fields.substr(1)};
+}
+
+// Kills and reaps what a failed start has left. The wait status of the kernel.
+int endTree(pid_t pid, pid_t init)
+{
+    int status = 0;
+    for (const pid_t child : {init, pid}) {
+        if (child <= 0)
+            continue;
+        ::kill(child, SIGKILL);
+        while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+        }
+    }
+    return status;
 }
 } // namespace
 
-SpawnResult spawnKernel(const SpawnOrder &order)
+SpawnResult spawnKernel(const SpawnOrder &order, Confinement &confinement)
 {
+    const auto closeAll = [&order] {
+        for (const int descriptor : order.descriptors)
+            ::close(descriptor);
+    };
     int pipe[2];
     if (::pipe2(pipe, O_CLOEXEC) != 0) {
         const int error = errno;
-        for (const int descriptor : order.descriptors)
-            ::close(descriptor);
-        return failed(order, "\"step\":\"pipe\",\"errno\":" + std::to_string(error) + ",\"text\":\"no pipe\"}");
+        closeAll();
+        return failed(order, failureFields({"pipe", error, std::strerror(error)}));
+    }
+    pid_t init = 0;
+    sandbox::Failure failure;
+    if (!confinement.beforeFork(order.plan, order.descriptors[3], init, failure)) {
+        closeAll();
+        ::close(pipe[0]);
+        ::close(pipe[1]);
+        return failed(order, failureFields(failure));
     }
     PyOS_BeforeFork();
     const pid_t pid = ::fork();
     const int error = errno;
     if (pid == 0) {
         PyOS_AfterFork_Child();
-        becomeKernel(order, pipe[1]);
+        becomeKernel(order, confinement, pipe[1]);
     }
     PyOS_AfterFork_Parent();
     ::close(pipe[1]);
-    for (const int descriptor : order.descriptors)
-        ::close(descriptor);
-    if (pid < 0) {
-        ::close(pipe[0]);
-        return failed(order, "\"step\":\"fork\",\"errno\":" + std::to_string(error) + ",\"text\":" +
-                                 quoted(std::string("the kernel could not be forked: ") + std::strerror(error)) + "}");
-    }
-    const std::string report = readReport(pipe[0]);
+    closeAll();
+    std::string report;
+    if (pid < 0)
+        report = failureFields({"fork", error, std::string("the kernel could not be forked: ") + std::strerror(error)});
+    else if (!confinement.afterFork(order.plan, failure))
+        report = failureFields(failure);
+    else
+        report = readReport(pipe[0]);
     ::close(pipe[0]);
-    if (report.rfind("{\"timings_us\"", 0) == 0) {
-        return {pid, 0, "{\"spawn\":" + order.id + ",\"pid\":" + std::to_string(pid) + ",\"init_pid\":0," + report.substr(1)};
-    }
-    ::kill(-pid, SIGKILL);
-    ::kill(pid, SIGKILL);
-    int status = 0;
-    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
-    if (!report.empty())
-        return failed(order, report.substr(1));
-    return failed(order, "\"step\":\"start\",\"errno\":0,\"text\":\"the child ended or hung before it reported (wait status " +
-                             std::to_string(status) + ")\"}");
+    if (report.rfind(kGood, 0) == 0)
+        return {pid, init,
+                "{\"spawn\":" + order.id + ",\"pid\":" + std::to_string(pid) + ",\"init_pid\":" + std::to_string(init) +
+                    "," + report.substr(1)};
+    const int status = endTree(pid, init);
+    if (report.empty())
+        report = failureFields({"start", 0, "the child ended or hung before it reported (wait status " +
+                                                std::to_string(status) + ")"});
+    return failed(order, report);
 }
 
 } // namespace power::kernel

@@ -1,5 +1,6 @@
 // One Spawn frame: fork, confine, and become a kernel.
 #pragma once
+#include "kernel/Confine.h"
 #include <string>
 #include <vector>
 
@@ -8,9 +9,9 @@ namespace power::kernel {
 // The frame's JSON values as text, and the descriptors that came with it in PROTOCOL.md's order.
 struct SpawnOrder {
     std::string id;     // "spawn" as JSON text (string or number)
-    std::string plan;   // JSON object
+    sandbox::Plan plan;
     std::string kernel; // JSON object
-    std::string cwd;
+    std::string cwd;    // to enter after the sandbox is up; empty = where the sandbox left it
     std::vector<int> descriptors;
 };
 
@@ -22,6 +23,6 @@ struct SpawnResult {
 
 // Forks a kernel. Closes the order's descriptors in the parent; in the child this function does not return.
 // Waits at most 10 s for the child's report. Thread: the zygote's only one, with the GIL.
-SpawnResult spawnKernel(const SpawnOrder &order);
+SpawnResult spawnKernel(const SpawnOrder &order, Confinement &confinement);
 
 } // namespace power::kernel

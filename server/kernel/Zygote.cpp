@@ -54,6 +54,12 @@ void settleStandardDescriptors()
     ::close_range(kServer + 1, ~0u, 0);
 }
 
+void closeAll(const std::vector<int> &descriptors)
+{
+    for (const int descriptor : descriptors)
+        ::close(descriptor);
+}
+
 std::string exitMeta(pid_t pid, int status, const rusage &usage)
 {
     const auto micros = [](const timeval &t) { return std::to_string(t.tv_sec * 1'000'000LL + t.tv_usec); };
@@ -70,7 +76,7 @@ std::string exitMeta(pid_t pid, int status, const rusage &usage)
 class Zygote
 {
 public:
-    Zygote() : m_server(kServer) {}
+    explicit Zygote(Confinement &confinement) : m_server(kServer), m_confinement(confinement) {}
     int serve();
 
 private:
@@ -81,7 +87,8 @@ private:
 
     Channel m_server;
     std::vector<int> m_descriptors;   // arrived, not yet claimed by a Spawn frame
-    std::map<pid_t, Tree> m_kernels;
+    std::map<pid_t, sandbox::Tree> m_kernels;
+    Confinement &m_confinement;
 };
 
 void Zygote::spawn(const py::dict &meta)
@@ -91,7 +98,6 @@ void Zygote::spawn(const py::dict &meta)
     order.id = py::str(dumps(meta["spawn"]));
     const py::dict plan = meta["plan"];
     const py::dict kernel = meta["kernel"];
-    order.plan = py::str(dumps(plan));
     order.kernel = py::str(dumps(kernel));
     if (kernel.contains("cwd"))
         order.cwd = py::str(kernel["cwd"]);
@@ -100,35 +106,34 @@ void Zygote::spawn(const py::dict &meta)
     order.descriptors.assign(m_descriptors.begin(), end);
     m_descriptors.erase(m_descriptors.begin(), end);
     if (order.descriptors.size() < std::size_t(kSpawnDescriptors)) {
-        for (const int descriptor : order.descriptors)
-            ::close(descriptor);
+        closeAll(order.descriptors);
         m_server.send(FrameType::SpawnFailed, "{\"spawn\":" + order.id + ",\"step\":\"descriptors\",\"errno\":0,\"text\":"
                                                   "\"a Spawn frame needs the control socket and two pipes\"}");
         return;
     }
-    const SpawnResult result = spawnKernel(order);
-    if (result.pid > 0) {
-        Tree tree;
-        tree.pid = result.pid;
-        tree.initPid = result.initPid;
-        tree.uid = plan.contains("uid") ? plan["uid"].cast<unsigned>() : 0;
-        tree.tier = plan.contains("tier") ? plan["tier"].cast<std::string>() : "none";
-        m_kernels[result.pid] = tree;
+    const std::string text = py::str(dumps(plan));
+    std::string reason;
+    SpawnResult result;
+    if (sandbox::planFromJson(text, order.plan, reason)) {
+        result = spawnKernel(order, m_confinement);
+    } else {
+        closeAll(order.descriptors);
+        result.meta = "{\"spawn\":" + order.id + ",\"step\":\"plan\",\"errno\":0,\"text\":" + quoted(reason) + "}";
     }
+    if (result.pid > 0)
+        m_kernels[result.pid] = {order.plan.tier, result.initPid, result.pid, order.plan.uid};
     m_server.send(result.pid > 0 ? FrameType::Spawned : FrameType::SpawnFailed, result.meta);
 }
 
 void Zygote::kill(const py::dict &meta)
 {
-    Tree tree;
-    tree.pid = meta["pid"].cast<int>();
-    tree.initPid = meta.contains("init_pid") ? meta["init_pid"].cast<int>() : 0;
-    tree.uid = meta.contains("uid") ? meta["uid"].cast<unsigned>() : 0;
-    tree.tier = meta.contains("tier") ? meta["tier"].cast<std::string>() : "none";
-    // A pid that was reaped may belong to somebody else by now; the tree of a dead kernel can still be swept by uid.
-    if (m_kernels.count(tree.pid) == 0)
-        tree.pid = 0;
-    killTree(tree);
+    // The zygote's own record counts, not the frame: a pid that was reaped may belong to somebody else by now.
+    const auto found = m_kernels.find(meta["pid"].cast<int>());
+    if (found == m_kernels.end())
+        return;
+    sandbox::Failure failure;
+    if (!sandbox::killTree(found->second, failure))
+        std::fprintf(stderr, "power-kernel zygote: kill of %d: %s\n", int(found->first), failure.text.c_str());
 }
 
 void Zygote::handle(const wire::Frame &frame)
@@ -147,8 +152,12 @@ void Zygote::reap()
     pid_t pid = 0;
     // Orphans of user code arrive here too (subreaper): they are reaped and not reported.
     while ((pid = ::wait4(-1, &status, WNOHANG, &usage)) > 0) {
-        if (m_kernels.erase(pid) > 0)
-            m_server.send(FrameType::Exited, exitMeta(pid, status, usage));
+        const auto found = m_kernels.find(pid);
+        if (found == m_kernels.end())
+            continue;
+        sweepTree(found->second);
+        m_kernels.erase(found);
+        m_server.send(FrameType::Exited, exitMeta(pid, status, usage));
     }
 }
 
@@ -181,8 +190,9 @@ int Zygote::serve()
             break;
         reap();
     }
+    sandbox::Failure ignored;
     for (const auto &[pid, tree] : m_kernels)
-        killTree(tree);
+        sandbox::killTree(tree, ignored);
     return 0;
 }
 } // namespace
@@ -200,9 +210,10 @@ int runZygote(const std::vector<std::string> &imports)
     }
     ::unsetenv("POWER_PYTHON_ENV");
     try {
-        ConfineFailure failure;
-        if (!prepareConfinement(failure)) {
-            server.send(FrameType::ZygoteReady, "{\"error\":" + quoted(failure.step + ": " + failure.text) + "}");
+        Confinement confinement;
+        sandbox::Failure failure;
+        if (!confinement.prepare(failure)) {
+            server.send(FrameType::ZygoteReady, "{\"error\":" + quoted(failure.text) + "}");
             return 1;
         }
         const py::tuple warm = py::module_::import("power_kernel.warmup").attr("warm_up")(imports);
@@ -212,7 +223,7 @@ int runZygote(const std::vector<std::string> &imports)
             return 1;
         ::prctl(PR_SET_CHILD_SUBREAPER, 1);
         ::prctl(PR_SET_DUMPABLE, 0);
-        Zygote zygote;
+        Zygote zygote(confinement);
         return zygote.serve();
     } catch (const std::exception &error) {
         std::fprintf(stderr, "power-kernel zygote: %s\n", error.what());
