@@ -1,0 +1,65 @@
+#include "rest/Door.h"
+#include "rest/Arguments.h"
+#include "rest/Problems.h"
+#include <QJsonArray>
+
+namespace power::rest {
+
+using operations::Answer;
+using operations::Caller;
+
+namespace {
+QJsonObject bodyOf(const Route &route, const Answer &answer)
+{
+    QJsonObject data = route.shape ? route.shape(answer.data) : answer.data;
+    if (!answer.notes.isEmpty()) {
+        QJsonArray notes = data.value(QLatin1String("notes")).toArray();
+        for (const QString &note : answer.notes)
+            notes.append(note);
+        data.insert(QStringLiteral("notes"), notes);
+    }
+    return data;
+}
+
+QCoro::Task<> run(const operations::Registry &registry, const Route &route, http::ExchangePtr exchange, Caller caller,
+                  QJsonObject arguments)
+{
+    const QString name = QLatin1String(route.operation);
+    QCoro::Task<Result<Answer>> call = registry.call(name, std::move(caller), std::move(arguments));
+    const Result<Answer> answer = co_await call;
+    if (!answer)
+        exchange->reply(problemResponse(answer.error(), route, exchange->request()));
+    else
+        exchange->reply(http::Response::json(answer->status, bodyOf(route, *answer)));
+}
+} // namespace
+
+void serve(const operations::Registry &registry, const doors::Authenticator &authenticate, const Route &route,
+           http::ExchangePtr exchange)
+{
+    const http::Request &request = exchange->request();
+    Result<Caller> caller = authenticate(request);
+    if (!caller)
+        return exchange->reply(problemResponse(caller.error(), route, request));
+    auto arguments = argumentsOf(route, request);
+    if (auto *refused = std::get_if<http::Response>(&arguments))
+        return exchange->reply(std::move(*refused));
+    exchange->note(QStringLiteral("operation"), QLatin1String(route.operation));
+    run(registry, route, std::move(exchange), std::move(*caller), std::move(std::get<QJsonObject>(arguments)));
+}
+
+void addRoutes(http::Dispatcher &dispatcher, const operations::Registry &registry, doors::Authenticator authenticate,
+               BodyLimits limits)
+{
+    for (const Route &route : routes()) {
+        http::RouteOptions options;
+        options.maxBody = route.upload ? limits.upload : limits.usual;
+        options.cors = true;
+        dispatcher.add(route.method, QString::fromLatin1(route.pattern),
+                       [&registry, authenticate, &route](http::ExchangePtr exchange) {
+                           serve(registry, authenticate, route, std::move(exchange));
+                       }, options);
+    }
+}
+
+} // namespace power::rest

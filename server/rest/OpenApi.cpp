@@ -1,0 +1,132 @@
+#include "rest/OpenApi.h"
+#include "rest/RouteTable.h"
+#include <QJsonArray>
+
+namespace power::rest {
+
+using operations::Operation;
+using operations::Parameter;
+
+namespace {
+QJsonObject schemaOf(const Parameter &parameter)
+{
+    QJsonObject schema;
+    const auto type = [&](const char *word) { schema.insert(QStringLiteral("type"), QLatin1String(word)); };
+    switch (parameter.type) {
+    case Parameter::Type::String: type("string"); break;
+    case Parameter::Type::Integer: type("integer"); break;
+    case Parameter::Type::Number: type("number"); break;
+    case Parameter::Type::Boolean: type("boolean"); break;
+    case Parameter::Type::Object: type("object"); break;
+    case Parameter::Type::StringList:
+        type("array");
+        schema.insert(QStringLiteral("items"), QJsonObject{{QStringLiteral("type"), QStringLiteral("string")}});
+        break;
+    }
+    schema.insert(QStringLiteral("description"), parameter.description);
+    if (!parameter.defaultValue.isNull())
+        schema.insert(QStringLiteral("default"), parameter.defaultValue);
+    if (!parameter.allowed.isEmpty())
+        schema.insert(QStringLiteral("enum"), QJsonArray::fromStringList(parameter.allowed));
+    const bool number = parameter.type == Parameter::Type::Integer || parameter.type == Parameter::Type::Number;
+    if (number && parameter.minimum.isDouble())
+        schema.insert(QStringLiteral("minimum"), parameter.minimum);
+    if (number && parameter.maximum.isDouble())
+        schema.insert(QStringLiteral("maximum"), parameter.maximum);
+    return schema;
+}
+
+QJsonObject jsonContent(const QJsonObject &schema)
+{
+    return {{QStringLiteral("application/json"), QJsonObject{{QStringLiteral("schema"), schema}}}};
+}
+
+QJsonObject answers()
+{
+    const auto answer = [](const char *text) {
+        return QJsonObject{{QStringLiteral("description"), QLatin1String(text)},
+                           {QStringLiteral("content"), jsonContent({{QStringLiteral("type"), QStringLiteral("object")}})}};
+    };
+    return {{QStringLiteral("200"), answer("The result.")},
+            {QStringLiteral("400"), answer("The request cannot be carried out as it is: {\"detail\": text}.")},
+            {QStringLiteral("403"), answer("The API key is missing or wrong.")},
+            {QStringLiteral("404"), answer("There is no such thing.")},
+            {QStringLiteral("422"), answer("Arguments are missing or wrong: {\"detail\": [{type, loc, msg}]}.")},
+            {QStringLiteral("503"), answer("Busy or not available now; see Retry-After.")}};
+}
+
+QJsonObject describe(const Route &route, const Operation &operation)
+{
+    const QStringList inPath = pathParameters(route);
+    QJsonArray parameters, required;
+    QJsonObject properties;
+    for (const Parameter &parameter : operation.parameters) {
+        if (route.preset.contains(parameter.name))
+            continue;
+        const bool path = inPath.contains(parameter.name);
+        if (path || (route.query && !(route.body && parameter.hidden))) {
+            parameters.append(QJsonObject{{QStringLiteral("name"), parameter.name},
+                                          {QStringLiteral("in"), path ? QStringLiteral("path") : QStringLiteral("query")},
+                                          {QStringLiteral("required"), path || (parameter.required && !route.body)},
+                                          {QStringLiteral("schema"), schemaOf(parameter)}});
+        } else if (route.body) {
+            properties.insert(parameter.name, schemaOf(parameter));
+            if (parameter.required)
+                required.append(parameter.name);
+        }
+    }
+    QJsonObject out{
+        {QStringLiteral("operationId"), QStringLiteral("%1_%2").arg(
+             QString::fromLatin1(route.method).toLower(),
+             QString::fromLatin1(route.pattern).mid(1).remove(u'{').remove(u'}').remove(u'*').replace(u'/', u'_'))},
+        {QStringLiteral("summary"), QLatin1String(route.summary)},
+        {QStringLiteral("description"), operation.description},
+        {QStringLiteral("tags"), QJsonArray{operation.toolset.isEmpty() ? QStringLiteral("core") : operation.toolset}},
+        {QStringLiteral("responses"), answers()},
+    };
+    if (!parameters.isEmpty())
+        out.insert(QStringLiteral("parameters"), parameters);
+    if (!properties.isEmpty()) {
+        QJsonObject schema{{QStringLiteral("type"), QStringLiteral("object")}, {QStringLiteral("properties"), properties}};
+        if (!required.isEmpty())
+            schema.insert(QStringLiteral("required"), required);
+        out.insert(QStringLiteral("requestBody"),
+                   QJsonObject{{QStringLiteral("required"), !required.isEmpty()}, {QStringLiteral("content"), jsonContent(schema)}});
+    }
+    return out;
+}
+} // namespace
+
+QJsonObject openApiDocument(const operations::Registry &registry, const QString &version)
+{
+    QJsonObject paths;
+    for (const Route &route : routes()) {
+        const Operation *operation = registry.find(QLatin1String(route.operation));
+        if (!operation)
+            continue;
+        const QString path = QString::fromLatin1(route.pattern).remove(u'*');
+        QJsonObject methods = paths.value(path).toObject();
+        methods.insert(QString::fromLatin1(route.method).toLower(), describe(route, *operation));
+        paths.insert(path, methods);
+    }
+    const QJsonObject schemes{
+        {QStringLiteral("apiKey"), QJsonObject{{QStringLiteral("type"), QStringLiteral("apiKey")},
+                                               {QStringLiteral("in"), QStringLiteral("header")},
+                                               {QStringLiteral("name"), QStringLiteral("X-API-Key")}}},
+        {QStringLiteral("bearer"), QJsonObject{{QStringLiteral("type"), QStringLiteral("http")},
+                                               {QStringLiteral("scheme"), QStringLiteral("bearer")}}}};
+    return {
+        {QStringLiteral("openapi"), QStringLiteral("3.1.0")},
+        {QStringLiteral("info"),
+         QJsonObject{{QStringLiteral("title"), QStringLiteral("Power Interpreter")},
+                     {QStringLiteral("version"), version},
+                     {QStringLiteral("description"),
+                      QStringLiteral("JSON routes of the server. The same operations are MCP tools on /mcp.")}}},
+        {QStringLiteral("security"), QJsonArray{QJsonObject{{QStringLiteral("apiKey"), QJsonArray()}},
+                                                QJsonObject{{QStringLiteral("bearer"), QJsonArray()}}}},
+        {QStringLiteral("components"), QJsonObject{{QStringLiteral("securitySchemes"), schemes}}},
+        {QStringLiteral("paths"), paths},
+    };
+}
+
+} // namespace power::rest

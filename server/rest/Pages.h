@@ -1,0 +1,14 @@
+// The public pages beside the API: service card, health, API description and its page.
+#pragma once
+#include "http/Dispatcher.h"
+#include <QJsonObject>
+
+namespace power::rest {
+
+// What GET /health answers; called per request, must not block.
+using HealthProvider = std::function<QJsonObject()>;
+
+// GET /, /health, /openapi.json, /docs, /redoc. `openApi` is the document as text.
+void addPages(http::Dispatcher &dispatcher, const QString &version, HealthProvider health, QByteArray openApi);
+
+} // namespace power::rest

@@ -1,0 +1,58 @@
+#include "rest/RouteTable.h"
+#include <QStringList>
+
+namespace power::rest {
+
+namespace {
+// POST /api/execute/quick: success, output, result, time_ms.
+QJsonObject quickShape(const QJsonObject &data)
+{
+    const QString output = data.value(QLatin1String("stdout")).toString();
+    const QJsonValue error = data.value(QLatin1String("error_message"));
+    QJsonObject out{{QStringLiteral("success"), data.value(QLatin1String("success")).toBool()},
+                    {QStringLiteral("output"), output},
+                    {QStringLiteral("result"), data.value(QLatin1String("result"))},
+                    {QStringLiteral("time_ms"), data.value(QLatin1String("execution_time_ms"))}};
+    if (error.isString())
+        out.insert(QStringLiteral("error"), error);
+    return out;
+}
+} // namespace
+
+const QList<Route> &routes()
+{
+    static const QList<Route> table{
+        {.method = "POST", .pattern = "/api/execute", .operation = "execute_code",
+         .summary = "Run Python in a session. 200 even when the code fails.", .body = true, .notBlank = "code"},
+        {.method = "POST", .pattern = "/api/execute/quick", .operation = "execute_code",
+         .summary = "Run a short snippet (session \"quick\", 10 s).", .body = true, .query = true, .notBlank = "code",
+         .preset = {{QStringLiteral("session_id"), QStringLiteral("quick")}, {QStringLiteral("timeout"), 10}},
+         .shape = quickShape},
+        {.method = "POST", .pattern = "/api/sessions", .operation = "create_session",
+         .summary = "Create a session.", .body = true},
+        {.method = "GET", .pattern = "/api/sessions", .operation = "list_sessions", .summary = "Active sessions.", .query = true},
+        {.method = "GET", .pattern = "/api/sessions/{session_id}", .operation = "get_session", .summary = "One session."},
+        {.method = "DELETE", .pattern = "/api/sessions/{session_id}", .operation = "delete_session",
+         .summary = "End a session: its kernel, its variables and its files go."},
+        {.method = "POST", .pattern = "/api/files/upload", .operation = "upload_file",
+         .summary = "Put a file into a session (base64).", .body = true, .upload = true},
+        {.method = "POST", .pattern = "/api/files/fetch", .operation = "fetch_from_url",
+         .summary = "Fetch a URL into a session.", .body = true},
+        {.method = "GET", .pattern = "/api/files", .operation = "list_files", .summary = "Files of a session.", .query = true},
+        {.method = "DELETE", .pattern = "/api/files/{session_id}/{filename*}", .operation = "delete_file",
+         .summary = "Delete a file of a session."},
+    };
+    return table;
+}
+
+QStringList pathParameters(const Route &route)
+{
+    QStringList names;
+    for (const QString &segment : QString::fromLatin1(route.pattern).split(u'/')) {
+        if (segment.startsWith(u'{'))
+            names << segment.mid(1).chopped(segment.endsWith(QLatin1String("*}")) ? 2 : 1);
+    }
+    return names;
+}
+
+} // namespace power::rest
