@@ -2,6 +2,7 @@
 #pragma once
 #include "supervisor/Kernel.h"
 #include <QObject>
+#include <QStringList>
 
 namespace power::supervisor {
 
@@ -14,6 +15,9 @@ struct HostConfig {
     QString forcedTier;            // SANDBOX_TIER: tests run the lower tiers with it
     int landlockAbi = -1;          // caps the ABI used; -1 = newest
     qint64 totalMemoryBytes = 0;   // global budget for all kernels; 0 = cgroup limit or RAM less a reserve
+    QString spoolDirectory;        // server-owned, for outputs that are cut; empty = the system's temporary directory
+    QStringList readOnlyPaths;     // further host paths that kernels may read (resources, fonts)
+    QStringList imports;           // modules the zygote imports besides its own list
 };
 
 // What the probe found by doing, for /health, the banner and result metadata.

@@ -1,0 +1,348 @@
+#include "supervisor/Host.h"
+#include "base/Log.h"
+#include "supervisor/MemoryBudget.h"
+#include "supervisor/TierProbe.h"
+#include "supervisor/Words.h"
+#include <QDir>
+#include <QPointer>
+#include <QRandomGenerator>
+#include <csignal>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+namespace power::supervisor {
+
+using namespace std::chrono_literals;
+
+namespace {
+constexpr auto kZygoteWait = 60s; // imports from a cold disk
+constexpr auto kReadyWait = 20s;  // fork to the kernel's own Ready
+constexpr auto kTreeEnd = 6s;
+// A session that only starts needs this much of the budget.
+constexpr qint64 kFreshKernel = 16ll << 20;
+
+QByteArray newToken()
+{
+    return QByteArray::number(QRandomGenerator::system()->generate64(), 16).rightJustified(16, '0');
+}
+
+// Kernel: what the callers own. The process outlives it until its tree is gone.
+class KernelHandle final : public Kernel
+{
+public:
+    explicit KernelHandle(std::shared_ptr<KernelProcess> process) : m_process(std::move(process)) {}
+    ~KernelHandle() override
+    {
+        m_process->setStopping();
+        m_process->kill(QStringLiteral("cancelled"), QStringLiteral("The session was ended."));
+    }
+
+    QCoro::Task<RunOutcome> run(RunRequest request) override
+    {
+        const OneShot<RunOutcome> shot = m_process->run(std::move(request));
+        return outcomeOf(shot);
+    }
+    QCoro::Task<RunOutcome> task(TaskRequest request) override
+    {
+        const OneShot<RunOutcome> shot = m_process->task(std::move(request));
+        return outcomeOf(shot);
+    }
+    void interrupt() override { m_process->interrupt(); }
+    bool isAlive() const override { return m_process->isAlive(); }
+    QString deathReason() const override { return m_process->deathReason(); }
+    qint64 pid() const override { return m_process->pid(); }
+    qint64 memoryBytes() const override { return m_process->memoryBytes(); }
+    void onDeath(std::function<void()> call) override { m_process->setOnDeath(std::move(call)); }
+    QJsonObject startTimings() const override { return m_process->timings(); }
+    QCoro::Task<> stop() override
+    {
+        m_process->setStopping();
+        m_process->kill(QStringLiteral("cancelled"), QStringLiteral("The session was ended."));
+        return goneOf(m_process);
+    }
+
+private:
+    // The process resolves every run by its own deadline, ladder and death watch: no second timeout here.
+    static QCoro::Task<RunOutcome> outcomeOf(OneShot<RunOutcome> shot)
+    {
+        const std::chrono::milliseconds unlimited{0};
+        const CancelToken none;
+        Result<RunOutcome> result = co_await shot.wait(unlimited, none);
+        co_return std::move(result.value());
+    }
+    static QCoro::Task<> goneOf(std::shared_ptr<KernelProcess> process)
+    {
+        const std::chrono::milliseconds most = kTreeEnd;
+        const CancelToken none;
+        const OneShot<Done> gone = process->goneShot();
+        const Result<Done> result = co_await gone.wait(most, none);
+        Q_UNUSED(result);
+    }
+
+    std::shared_ptr<KernelProcess> m_process;
+};
+} // namespace
+
+std::unique_ptr<KernelHost> KernelHost::create(HostConfig config)
+{
+    return std::make_unique<Host>(std::move(config));
+}
+
+Host::Host(HostConfig config) : m_config(std::move(config))
+{
+    if (m_config.spoolDirectory.isEmpty())
+        m_config.spoolDirectory = QDir::tempPath();
+    m_budget = kernelMemoryBudget(m_config.totalMemoryBytes);
+    m_sampler.setMaxThreadCount(1);
+    m_tick.setSingleShot(true);
+    connect(&m_tick, &QTimer::timeout, this, [this] { sample(); });
+}
+
+// Whatever still lives ends with its lifeline; trees that need more are killed here.
+Host::~Host()
+{
+    m_sampler.waitForDone();
+    for (const auto &[number, kernel] : m_kernels)
+        kernel->kill(QStringLiteral("cancelled"), QStringLiteral("The server stopped."));
+    m_kernels.clear();
+    m_zygote.reset();
+}
+
+QCoro::Task<Result<Done>> Host::start()
+{
+    // No core dump of, no ptrace into, no /proc/<pid>/environ of the process that holds the secrets.
+    ::prctl(PR_SET_DUMPABLE, 0);
+    const QPointer<Host> self(this);
+    HostConfig config = m_config;
+    Result<TierReport> probed = co_await probeTier(std::move(config));
+    if (!self)
+        co_return fail(ErrorCode::Cancelled, QStringLiteral("The server stopped."));
+    if (!probed)
+        co_return Unexpected<Error>{probed.error()};
+    m_tier = probed.value();
+    log::info("sandbox_tier", {{QStringLiteral("tier"), m_tier.tier}, {QStringLiteral("reason"), m_tier.reason}});
+    QByteArrayList arguments;
+    for (const QString &module : std::as_const(m_config.imports))
+        arguments << "--import" << module.toUtf8();
+    m_zygote = std::make_unique<ZygoteClient>(m_poller, m_config.kernelProgram, arguments, zygoteEnvironment());
+    connect(m_zygote.get(), &ZygoteClient::ready, this, [this] {
+        m_baseline = procKilobytes(m_zygote->pid(), "status", "RssAnon");
+        m_baselineData = procKilobytes(m_zygote->pid(), "status", "VmData");
+        Q_EMIT ready();
+        m_ready.open();
+    });
+    connect(m_zygote.get(), &ZygoteClient::exited, this, [this](const ExitReport &report) { onExited(report); });
+    connect(m_zygote.get(), &ZygoteClient::died, this, [this] {
+        m_orphans = true;
+        m_ready.close();
+    });
+    Result<Done> started = m_zygote->start();
+    co_return started;
+}
+
+QJsonObject Host::zygoteReport() const
+{
+    return m_zygote ? m_zygote->report() : QJsonObject();
+}
+
+int Host::kernelCount() const
+{
+    int living = 0;
+    for (const auto &[number, kernel] : m_kernels)
+        living += kernel->isAlive() ? 1 : 0;
+    return living;
+}
+
+qint64 Host::usedMemoryBytes() const
+{
+    qint64 sum = 0;
+    for (const auto &[number, kernel] : m_kernels)
+        sum += kernel->isGone() ? 0 : kernel->memoryBytes();
+    return sum;
+}
+
+Result<Done> Host::roomFor(const KernelSpec &spec) const
+{
+    const qint64 used = usedMemoryBytes();
+    if (used + kFreshKernel <= m_budget)
+        return Done{};
+    return fail(ErrorCode::Busy,
+                QStringLiteral("There is no memory left for session %1: the sessions use %2 of the server's %3.")
+                    .arg(spec.sessionId, wordsOfBytes(used), wordsOfBytes(m_budget)),
+                QStringLiteral("Delete sessions that are not needed, or try again later."),
+                {{QStringLiteral("cause"), QStringLiteral("memory_budget")},
+                 {QStringLiteral("limit"), wordsOfBytes(m_budget)},
+                 {QStringLiteral("peak"), wordsOfBytes(used)}});
+}
+
+// A kernel of the same uid whose tree is not gone: a kill by uid would hit both.
+Host::Shared Host::predecessor(quint32 uid) const
+{
+    for (const auto &[number, kernel] : m_kernels) {
+        if (uid != 0 && kernel->spec().uid == uid && !kernel->isAlive() && !kernel->isGone() && kernel->pid() > 0)
+            return kernel;
+    }
+    return {};
+}
+
+Host::Shared Host::order(const KernelSpec &spec, QString &trouble)
+{
+    FdPair control = makeSocketPair();
+    FdPair out = makeReadPipe();
+    FdPair err = makeReadPipe();
+    FdPair lifeline = makeLifeline();
+    if (!control.ok() || !out.ok() || !err.ok() || !lifeline.ok()) {
+        trouble = QStringLiteral("The server has no file descriptors left for another session.");
+        return {};
+    }
+    const QByteArray token = newToken();
+    auto kernel = std::make_shared<KernelProcess>(
+        *this, m_next++, spec, m_tier.tier, token,
+        KernelProcess::Channels{std::move(control.ours), std::move(out.ours), std::move(err.ours), std::move(lifeline.ours)});
+    m_kernels.emplace(kernel->number(), kernel);
+    SpawnOrder ordered;
+    ordered.plan = plan(spec);
+    ordered.kernel = kernelMeta(spec, token);
+    ordered.descriptors = {std::move(control.theirs), std::move(out.theirs), std::move(err.theirs), std::move(lifeline.theirs)};
+    m_zygote->spawn(std::move(ordered), [kernel](Result<SpawnedKernel> spawned) {
+        if (spawned) {
+            kernel->born(spawned.value());
+            return;
+        }
+        const OneShot<Done> ready = kernel->readyShot();
+        const Error error = spawned.error();
+        kernel->stillborn();
+        ready.resolve(Unexpected<Error>{error});
+    });
+    return kernel;
+}
+
+QCoro::Task<Result<std::unique_ptr<Kernel>>> Host::spawn(KernelSpec spec, CancelToken cancel)
+{
+    const QPointer<Host> self(this);
+    if (!m_zygote || m_stopping)
+        co_return fail(ErrorCode::Unavailable, QStringLiteral("Kernels cannot be started: the server is not running them."));
+    if (!isReady()) {
+        if (!m_zygote->trouble().isEmpty() && m_zygote->trouble().contains(QLatin1String("refuses")))
+            co_return fail(ErrorCode::Unavailable, m_zygote->trouble());
+        const std::chrono::milliseconds most = kZygoteWait;
+        const OneShot<Done> ready = m_ready.pass();
+        const Result<Done> waited = co_await ready.wait(most, cancel);
+        if (!self)
+            co_return fail(ErrorCode::Cancelled, QStringLiteral("The server stopped."));
+        if (!waited)
+            co_return fail(waited.error().code, QStringLiteral("The kernels are still warming up. ") + m_zygote->trouble(),
+                           QStringLiteral("Try again in a few seconds."));
+    }
+    Result<Done> room = roomFor(spec);
+    if (!room)
+        co_return Unexpected<Error>{room.error()};
+    if (const Shared old = predecessor(spec.uid)) {
+        const std::chrono::milliseconds most = kTreeEnd;
+        const OneShot<Done> gone = old->goneShot();
+        const Result<Done> waited = co_await gone.wait(most, cancel);
+        if (!self)
+            co_return fail(ErrorCode::Cancelled, QStringLiteral("The server stopped."));
+        if (!waited)
+            co_return Unexpected<Error>{waited.error()};
+    }
+    QString trouble;
+    const Shared kernel = order(spec, trouble);
+    if (!kernel)
+        co_return fail(ErrorCode::Unavailable, trouble, QStringLiteral("Try again later; the administrator may raise LimitNOFILE."));
+    auto handle = std::make_unique<KernelHandle>(kernel); // kills it on every way out but the last
+    const std::chrono::milliseconds most = kReadyWait;
+    const OneShot<Done> ready = kernel->readyShot();
+    const Result<Done> waited = co_await ready.wait(most, cancel);
+    if (!waited)
+        co_return Unexpected<Error>{waited.error()};
+    if (!self)
+        co_return fail(ErrorCode::Cancelled, QStringLiteral("The server stopped."));
+    std::unique_ptr<Kernel> result = std::move(handle);
+    co_return result;
+}
+
+void Host::onExited(const ExitReport &report)
+{
+    for (const auto &[number, kernel] : m_kernels) {
+        if (kernel->pid() == report.pid && !kernel->isGone()) {
+            const Shared keep = kernel;
+            keep->exitReported(report);
+            return;
+        }
+    }
+}
+
+void Host::killTree(const KernelProcess &kernel)
+{
+    const TreeTarget target = kernel.target(false);
+    signalPidfd(kernel.initPidfd(), SIGKILL);
+    signalPidfd(kernel.pidfd(), SIGKILL);
+    if (m_zygote && m_zygote->kill({{QStringLiteral("pid"), qint64(target.pid)},
+                                    {QStringLiteral("init_pid"), qint64(target.initPid)},
+                                    {QStringLiteral("uid"), qint64(target.uid)},
+                                    {QStringLiteral("tier"), kernel.tier()}}))
+        return;
+    if (target.initPid > 0)
+        return; // the namespace ends with its init
+    for (const pid_t pid : treeProcesses(target))
+        ::kill(pid, SIGKILL);
+}
+
+void Host::treeGone(KernelProcess &kernel)
+{
+    const auto found = m_kernels.find(kernel.number());
+    if (found == m_kernels.end())
+        return;
+    // It still runs: let go of it at the next turn.
+    const Shared last = found->second;
+    m_kernels.erase(found);
+    m_diskWalks.remove(last->number());
+    QTimer::singleShot(0, this, [last] {});
+    if (m_orphans)
+        reapStrays();
+}
+
+// Pid 1 of a container inherits what a dead zygote left. Only processes of session uids are taken: everybody else
+// in the server waits for children of its own.
+void Host::reapStrays()
+{
+    for (int i = 0; i < 256; ++i) {
+        siginfo_t info{};
+        if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
+            return;
+        if (info.si_uid == ::geteuid())
+            return;
+        ::waitpid(info.si_pid, nullptr, WNOHANG);
+    }
+}
+
+QCoro::Task<> Host::stop()
+{
+    const QPointer<Host> self(this);
+    m_stopping = true;
+    m_tick.stop();
+    QList<OneShot<Done>> waits;
+    std::map<quint64, Shared> kernels = m_kernels;
+    for (const auto &[number, kernel] : kernels) {
+        kernel->setStopping();
+        kernel->kill(QStringLiteral("cancelled"), QStringLiteral("The server is shutting down."));
+        if (kernel->pid() > 0)
+            waits << kernel->goneShot();
+    }
+    kernels.clear();
+    const CancelToken none;
+    const std::chrono::milliseconds most = kTreeEnd;
+    for (const OneShot<Done> &each : waits) {
+        const Result<Done> gone = co_await each.wait(most, none);
+        Q_UNUSED(gone);
+    }
+    if (!self || !m_zygote)
+        co_return;
+    const OneShot<Done> ended;
+    m_zygote->stop([ended] { ended.resolve(Done{}); });
+    const Result<Done> gone = co_await ended.wait(most, none);
+    Q_UNUSED(gone);
+}
+
+} // namespace power::supervisor

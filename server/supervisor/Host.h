@@ -1,0 +1,69 @@
+// The KernelHost of the server: zygote, kernels, watchdog, budget.
+#pragma once
+#include "supervisor/KernelHost.h"
+#include "supervisor/KernelProcess.h"
+#include <QHash>
+#include <QThreadPool>
+#include <map>
+
+namespace power::supervisor {
+
+class Host final : public KernelHost, public KernelHouse
+{
+    Q_OBJECT
+public:
+    explicit Host(HostConfig config);
+    ~Host() override;
+
+    QCoro::Task<Result<Done>> start() override;
+    const TierReport &tier() const override { return m_tier; }
+    bool isReady() const override { return m_zygote && m_zygote->serves(); }
+    QJsonObject zygoteReport() const override;
+    QCoro::Task<Result<std::unique_ptr<Kernel>>> spawn(KernelSpec spec, CancelToken cancel) override;
+    int kernelCount() const override;
+    qint64 totalMemoryBytes() const override { return m_budget; }
+    qint64 usedMemoryBytes() const override;
+    QCoro::Task<> stop() override;
+
+    Poller &poller() override { return m_poller; }
+    QString spoolDirectory() const override { return m_config.spoolDirectory; }
+    void killTree(const KernelProcess &kernel) override;
+    bool zygoteServes() const override { return isReady(); }
+    void runStarted(KernelProcess &kernel) override;
+    void treeGone(KernelProcess &kernel) override;
+
+private:
+    using Shared = std::shared_ptr<KernelProcess>;
+
+    QByteArrayList zygoteEnvironment() const;
+    QJsonObject plan(const KernelSpec &spec) const;
+    QJsonObject kernelMeta(const KernelSpec &spec, const QByteArray &token) const;
+    Result<Done> roomFor(const KernelSpec &spec) const;
+    Shared predecessor(quint32 uid) const;
+    Shared order(const KernelSpec &spec, QString &trouble);
+    void onExited(const ExitReport &report);
+    void reapStrays();
+    void sample();
+    void sampled(const QList<TreeSample> &samples);
+    void enforceBudget();
+
+    HostConfig m_config;
+    TierReport m_tier;
+    Poller m_poller;
+    std::unique_ptr<ZygoteClient> m_zygote;
+    std::map<quint64, Shared> m_kernels;
+    quint64 m_next = 1;
+    bool m_stopping = false;
+    bool m_orphans = false;     // a zygote has died: its kernels may be our children now
+    Gate m_ready;
+    qint64 m_budget = 0;
+    qint64 m_baseline = 0;      // private bytes of the zygote, inherited by every kernel
+    qint64 m_baselineData = 0;  // what RLIMIT_DATA counts of them
+    QTimer m_tick;
+    QThreadPool m_sampler;
+    bool m_sampling = false;
+    int m_ticks = 0;
+    QHash<quint64, qint64> m_diskWalks; // kernel -> tick of the last walk
+};
+
+} // namespace power::supervisor

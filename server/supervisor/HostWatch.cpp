@@ -1,0 +1,102 @@
+// The watchdog of the host: samples the trees off the event loop, fast only while something runs.
+#include "base/Log.h"
+#include "supervisor/Host.h"
+#include "supervisor/Words.h"
+#include <QPointer>
+
+namespace power::supervisor {
+
+using namespace std::chrono_literals;
+
+namespace {
+constexpr auto kBusyTick = 150ms;
+constexpr auto kIdleTick = 3s;
+constexpr int kDiskEvery = 5;  // busy ticks between two walks of a workspace
+constexpr int kIdleEvery = 20; // busy ticks between two looks at kernels that run nothing
+} // namespace
+
+void Host::runStarted(KernelProcess &)
+{
+    // Armed for the next tick: runs shorter than that are never sampled.
+    if (!m_tick.isActive() || m_tick.remainingTimeAsDuration() > kBusyTick)
+        m_tick.start(kBusyTick);
+}
+
+void Host::sample()
+{
+    if (m_sampling || m_stopping)
+        return;
+    ++m_ticks;
+    bool busy = false;
+    QList<TreeTarget> targets;
+    for (const auto &[number, kernel] : m_kernels) {
+        if (!kernel->isAlive())
+            continue;
+        busy = busy || kernel->isRunning();
+    }
+    const bool all = !busy || m_ticks % kIdleEvery == 0;
+    for (const auto &[number, kernel] : m_kernels) {
+        if (!kernel->isAlive() || !(all || kernel->isRunning()))
+            continue;
+        qint64 &walked = m_diskWalks[number];
+        const bool walk = kernel->isRunning() && (walked == 0 || m_ticks - walked >= kDiskEvery);
+        if (walk)
+            walked = m_ticks;
+        targets << kernel->target(walk);
+    }
+    if (targets.isEmpty())
+        return;
+    m_sampling = true;
+    const QPointer<Host> self(this);
+    const qint64 baseline = m_baseline;
+    m_sampler.start([this, targets, baseline] {
+        const QList<TreeSample> samples = sampleTrees(targets, baseline);
+        // The destructor waits for this thread: `this` is alive here, and gone calls are dropped with it.
+        QMetaObject::invokeMethod(this, [this, samples] { sampled(samples); }, Qt::QueuedConnection);
+    });
+    Q_UNUSED(self);
+}
+
+void Host::sampled(const QList<TreeSample> &samples)
+{
+    m_sampling = false;
+    bool busy = false;
+    for (const TreeSample &sample : samples) {
+        const auto found = m_kernels.find(sample.kernel);
+        if (found == m_kernels.end())
+            continue;
+        const Shared kernel = found->second;
+        kernel->sampled(sample);
+    }
+    enforceBudget();
+    if (m_orphans)
+        reapStrays();
+    for (const auto &[number, kernel] : m_kernels)
+        busy = busy || kernel->isRunning();
+    if (!m_stopping && !m_kernels.empty())
+        m_tick.start(busy ? kBusyTick : kIdleTick);
+}
+
+// Above the limits of the sessions stands the machine: when all together pass the budget, the largest one goes.
+void Host::enforceBudget()
+{
+    const qint64 used = usedMemoryBytes();
+    if (used <= m_budget)
+        return;
+    Shared largest;
+    for (const auto &[number, kernel] : m_kernels) {
+        if (kernel->isAlive() && (!largest || kernel->memoryBytes() > largest->memoryBytes()))
+            largest = kernel;
+    }
+    if (!largest)
+        return;
+    log::warning("memory_budget", {{QStringLiteral("used"), used}, {QStringLiteral("budget"), m_budget}});
+    largest->kill(QStringLiteral("memory_limit"),
+                  QStringLiteral("The kernel was ended: all sessions together used %1 of memory, the server's budget is %2, "
+                                 "and this session was the largest (%3).")
+                      .arg(wordsOfBytes(used), wordsOfBytes(m_budget), wordsOfBytes(largest->memoryBytes())),
+                  QStringLiteral("%1 for all sessions together").arg(wordsOfBytes(m_budget)),
+                  wordsOfBytes(largest->memoryBytes()));
+}
+
+} // namespace power::supervisor

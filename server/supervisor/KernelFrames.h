@@ -1,0 +1,35 @@
+// The frames of a kernel as typed values. Their sender runs user code: everything is checked.
+#pragma once
+#include "supervisor/Kernel.h"
+#include "wire/Frame.h"
+#include <QJsonValue>
+
+namespace power::supervisor {
+
+struct DisplayFrame {
+    QString runId;
+    quint64 epoch = 0;
+    OutputEvent event;
+};
+
+struct DoneFrame {
+    QString runId;
+    quint64 epoch = 0;
+    QString status; // ok | error | interrupted | exit
+    int count = 0;
+    int variables = 0;
+    bool hard = false;
+    QString errorName, errorValue, hint;
+    QJsonValue result;
+    QStringList notes;
+    QByteArray blob;
+};
+
+// Errors (protocol violations) carry a sentence that says what was wrong.
+Result<DisplayFrame> readDisplay(wire::Frame &frame);
+Result<DoneFrame> readDone(wire::Frame &frame);
+
+// The JSON object of a frame's meta; an error when it is not one.
+Result<QJsonObject> readMeta(const wire::Frame &frame);
+
+} // namespace power::supervisor

@@ -1,0 +1,140 @@
+// One kernel process as a state machine on the event loop: its channels, its current run, its death.
+#pragma once
+#include "base/OneShot.h"
+#include "supervisor/ChildProcess.h"
+#include "supervisor/Gate.h"
+#include "supervisor/KernelFrames.h"
+#include "supervisor/OutputLog.h"
+#include "supervisor/Poller.h"
+#include "supervisor/TreeSampler.h"
+#include "supervisor/ZygoteClient.h"
+#include <QElapsedTimer>
+#include <QTimer>
+#include <optional>
+
+namespace power::supervisor {
+
+class KernelProcess;
+
+// What a kernel needs of its host. Implemented by the host, which outlives every kernel's last call.
+class KernelHouse
+{
+public:
+    virtual ~KernelHouse() = default;
+    virtual Poller &poller() = 0;
+    virtual QString spoolDirectory() const = 0;
+    // SIGKILL for the whole tree, by the zygote or without it.
+    virtual void killTree(const KernelProcess &kernel) = 0;
+    // The zygote will report the death of its children.
+    virtual bool zygoteServes() const = 0;
+    virtual void runStarted(KernelProcess &kernel) = 0;
+    // Every process of the tree is gone (or was given up on); the kernel is not used after this call.
+    virtual void treeGone(KernelProcess &kernel) = 0;
+};
+
+// KernelProcess: begins when the zygote reported the pid. Shared between its handle and the host.
+class KernelProcess : public QObject
+{
+    Q_OBJECT
+public:
+    struct Channels {
+        Fd control, out, err, lifeline;
+    };
+    KernelProcess(KernelHouse &house, quint64 number, KernelSpec spec, QString tier, QByteArray token, Channels channels);
+    ~KernelProcess() override;
+
+    // The zygote has forked it. Ready once it said so itself.
+    void born(const SpawnedKernel &spawned);
+    OneShot<Done> &readyShot() { return m_ready; }
+    // It never came to life (the spawn failed): nothing to kill.
+    void stillborn();
+
+    OneShot<RunOutcome> run(RunRequest request);
+    OneShot<RunOutcome> task(TaskRequest request);
+    void interrupt();
+    // Kills the tree; the current run ends as Killed with this cause.
+    void kill(const QString &cause, const QString &reason, const QString &limit = {}, const QString &peak = {});
+    // Interrupts the current run step by step (SIGINT, SIGUSR2, SIGKILL).
+    void ladder(const QString &cause, const QString &limit, const QString &peak);
+    void exitReported(const ExitReport &report);
+    void sampled(const TreeSample &sample);
+
+    bool isAlive() const { return m_state == State::Living; }
+    bool isRunning() const { return m_run != nullptr; }
+    bool isGone() const { return m_state == State::Gone; }
+    const QString &deathReason() const { return m_deathReason; }
+    const KernelSpec &spec() const { return m_spec; }
+    quint64 number() const { return m_number; }
+    pid_t pid() const { return m_pid; }
+    pid_t initPid() const { return m_initPid; }
+    const Fd &pidfd() const { return m_pidfd; }
+    const Fd &initPidfd() const { return m_initPidfd; }
+    const QString &tier() const { return m_tier; }
+    const QJsonObject &timings() const { return m_timings; }
+    qint64 memoryBytes() const { return m_memory; }
+    TreeTarget target(bool walkDisk) const;
+    OneShot<Done> goneShot() { return m_gone.pass(); }
+    void setOnDeath(std::function<void()> call);
+    void setStopping() { m_onDeath = {}; m_stopping = true; }
+
+private:
+    enum class State { Starting, Living, Dying, Gone };
+    struct Run;
+
+    OneShot<RunOutcome> begin(wire::FrameType type, const QString &runId, QJsonObject meta, const QByteArray &code,
+                              std::chrono::milliseconds timeout, const CancelToken &cancel,
+                              std::function<void(const OutputEvent &)> onOutput);
+    RunOutcome goneOutcome() const;
+    void onControl(std::uint32_t events);
+    void readControl(bool untilEmpty);
+    bool handle(wire::Frame &frame);
+    void onPipe(Pipe pipe);
+    // Reads at most `budget` bytes; true while there may be more.
+    bool readPipe(Pipe pipe, qsizetype budget);
+    void drainPipes(std::optional<quint64> epoch);
+    void watchPipes(bool on);
+    void pipeEnded(Pipe pipe);
+    void write();
+    void violation(const QString &what);
+    void signalRun(int signal);
+    void climb();
+    void finish(DoneFrame done);
+    void settle(RunOutcome outcome);
+    void onPidfd();
+    void conclude(const ExitReport &report);
+    void waitForTree();
+    void becomeGone();
+
+    KernelHouse &m_house;
+    quint64 m_number;
+    KernelSpec m_spec;
+    QString m_tier;
+    QByteArray m_token;
+    State m_state = State::Starting;
+    Channels m_channels;
+    Poller::Id m_controlWatch = 0, m_pidWatch = 0;
+    std::array<Poller::Id, 2> m_pipeWatch{0, 0};
+    std::array<bool, 2> m_pipeEnded{false, false};
+    pid_t m_pid = 0, m_initPid = 0;
+    Fd m_pidfd, m_initPidfd;
+    wire::Decoder m_decoder;
+    OutputMerger m_merger;
+    QByteArray m_outgoing;
+    qsizetype m_sent = 0;
+    std::unique_ptr<Run> m_run;
+    QTimer m_deadline, m_step, m_quiet, m_exitTimer, m_treeTimer;
+    QElapsedTimer m_dead;
+    bool m_exited = false;    // the process itself is gone
+    bool m_stopping = false;
+    QString m_killCause, m_killLimit, m_killPeak;
+    QString m_deathReason;
+    qint64 m_memory = 0;
+    int m_crowded = 0;        // samples in a row at the process limit
+    qint64 m_diskAtStart = -1;
+    QJsonObject m_timings;
+    OneShot<Done> m_ready;
+    Gate m_gone;
+    std::function<void()> m_onDeath;
+};
+
+} // namespace power::supervisor

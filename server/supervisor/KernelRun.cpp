@@ -1,0 +1,246 @@
+#include "supervisor/KernelRun.h"
+#include "supervisor/Words.h"
+#include <QJsonDocument>
+#include <csignal>
+#include <stdexcept>
+
+namespace power::supervisor {
+
+using namespace std::chrono_literals;
+
+namespace {
+constexpr auto kStep = 1s; // between the stages of the ladder
+
+OneShot<RunOutcome> settled(RunOutcome outcome)
+{
+    OneShot<RunOutcome> shot;
+    shot.resolve(std::move(outcome));
+    return shot;
+}
+
+RunOutcome refusal(const QString &name, const QString &value)
+{
+    RunOutcome outcome;
+    outcome.status = RunStatus::Error;
+    outcome.errorName = name;
+    outcome.errorValue = value;
+    return outcome;
+}
+} // namespace
+
+OneShot<RunOutcome> KernelProcess::run(RunRequest request)
+{
+    QJsonObject meta{{QStringLiteral("files"), true}, {QStringLiteral("max_display"), m_spec.limits.displayBytes}};
+    if (!request.context.isEmpty())
+        meta.insert(QStringLiteral("context"), request.context);
+    return begin(wire::FrameType::Run, request.runId, std::move(meta), request.code, request.timeout, request.cancel,
+                 std::move(request.onOutput));
+}
+
+OneShot<RunOutcome> KernelProcess::task(TaskRequest request)
+{
+    QJsonObject meta = request.arguments;
+    meta.insert(QStringLiteral("task"), request.task);
+    return begin(wire::FrameType::Task, request.runId, std::move(meta), {}, request.timeout, request.cancel, {});
+}
+
+RunOutcome KernelProcess::goneOutcome() const
+{
+    RunOutcome outcome;
+    outcome.status = RunStatus::Died;
+    outcome.cause = m_killCause.isEmpty() ? QStringLiteral("exit") : m_killCause;
+    outcome.variablesSurvived = false;
+    outcome.errorValue = m_deathReason;
+    return outcome;
+}
+
+OneShot<RunOutcome> KernelProcess::begin(wire::FrameType type, const QString &runId, QJsonObject meta,
+                                         const QByteArray &code, std::chrono::milliseconds timeout,
+                                         const CancelToken &cancel, std::function<void(const OutputEvent &)> onOutput)
+{
+    if (m_state != State::Living)
+        return settled(goneOutcome());
+    if (m_run)
+        return settled(refusal(QStringLiteral("Busy"), QStringLiteral("The kernel is running something else.")));
+    if (cancel.isCancelled()) {
+        RunOutcome outcome;
+        outcome.status = RunStatus::Interrupted;
+        outcome.cause = QStringLiteral("cancelled");
+        return settled(std::move(outcome));
+    }
+    meta.insert(QStringLiteral("run"), runId);
+    const QByteArray json = QJsonDocument(meta).toJson(QJsonDocument::Compact);
+    try {
+        m_outgoing = QByteArray::fromStdString(
+            wire::encode(type, {json.constData(), std::size_t(json.size())}, {code.constData(), std::size_t(code.size())}));
+    } catch (const std::length_error &) {
+        return settled(refusal(QStringLiteral("ValueError"),
+                               QStringLiteral("The variables sent with the code are above 64 KB: write them to a file instead.")));
+    }
+    m_run = std::make_unique<Run>(m_spec.limits, m_house.spoolDirectory(), std::move(onOutput));
+    m_run->id = runId;
+    m_run->timeout = timeout;
+    m_run->clock.start();
+    m_run->peakMemory = m_memory;
+    m_diskAtStart = -1;
+    m_crowded = 0;
+    const OneShot<RunOutcome> shot = m_run->shot;
+    m_run->cancel = cancel.onCancel([this] { ladder(QStringLiteral("cancelled"), {}, {}); });
+    watchPipes(true);
+    m_deadline.start(timeout);
+    m_house.runStarted(*this);
+    m_sent = 0;
+    write();
+    return shot;
+}
+
+void KernelProcess::interrupt()
+{
+    if (!m_run)
+        return;
+    m_run->interrupted = true;
+    signalRun(SIGINT);
+}
+
+// SIGINT reaches subprocesses too; the hard interrupt is for the kernel alone.
+void KernelProcess::signalRun(int signal)
+{
+    if (m_exited)
+        return;
+    if (signal == SIGINT)
+        ::kill(-m_pid, signal);
+    else
+        signalPidfd(m_pidfd, signal);
+}
+
+void KernelProcess::ladder(const QString &cause, const QString &limit, const QString &peak)
+{
+    if (!m_run || m_run->stage > 0 || m_state != State::Living)
+        return;
+    m_run->stage = 1;
+    m_run->cause = cause;
+    m_run->limit = limit;
+    m_run->peak = peak;
+    signalRun(SIGINT);
+    m_step.start(kStep);
+}
+
+void KernelProcess::climb()
+{
+    if (m_state != State::Living)
+        return;
+    if (!m_killCause.isEmpty()) { // SIGKILL without an answer: uninterruptible in the system; not waited for
+        conclude({});
+        return;
+    }
+    if (!m_run || m_run->stage == 0)
+        return;
+    if (m_run->stage == 1) {
+        m_run->stage = 2;
+        signalRun(SIGUSR2);
+        m_step.start(kStep);
+        return;
+    }
+    const QString cause = m_run->cause;
+    kill(cause, QStringLiteral("The kernel was ended: the code did not stop when it was interrupted (%1).").arg(cause),
+         m_run->limit, m_run->peak);
+}
+
+void KernelProcess::finish(DoneFrame done)
+{
+    drainPipes(done.epoch);
+    RunOutcome outcome;
+    outcome.errorName = std::move(done.errorName);
+    outcome.errorValue = std::move(done.errorValue);
+    outcome.hint = std::move(done.hint);
+    outcome.result = std::move(done.result);
+    outcome.notes = std::move(done.notes);
+    outcome.executionCount = done.count;
+    outcome.variables = done.variables;
+    outcome.hardInterrupt = done.hard || (m_run->stage >= 2 && done.status == u"interrupted");
+    outcome.peakMemoryBytes = m_run->peakMemory;
+    if (done.status == u"ok") {
+        outcome.payload = std::move(done.blob);
+    } else {
+        outcome.traceback = QString::fromUtf8(done.blob);
+        outcome.status = done.status == u"interrupted" ? RunStatus::Interrupted : RunStatus::Error;
+    }
+    if (done.status == u"exit")
+        outcome.cause = QStringLiteral("exit");
+    // Code that was interrupted by us and ended in whatever error ended because of that.
+    const bool stopped = m_run->stage > 0 || m_run->interrupted;
+    if (stopped && outcome.status != RunStatus::Ok) {
+        outcome.status = RunStatus::Interrupted;
+        outcome.cause = m_run->stage > 0 ? m_run->cause : QStringLiteral("cancelled");
+        outcome.limit = m_run->limit;
+        outcome.peak = m_run->peak;
+    } else if (m_run->stage > 0) {
+        outcome.notes << QStringLiteral("The code was interrupted (%1%2) and ended by itself right then.")
+                             .arg(m_run->cause, m_run->limit.isEmpty() ? QString() : u' ' + m_run->limit);
+    }
+    settle(std::move(outcome));
+}
+
+void KernelProcess::settle(RunOutcome outcome)
+{
+    m_merger.finish();
+    m_deadline.stop();
+    m_quiet.stop();
+    if (m_state == State::Living && m_killCause.isEmpty())
+        m_step.stop();
+    watchPipes(false);
+    const std::unique_ptr<Run> run = std::move(m_run);
+    run->cancel.reset();
+    run->log.finish(outcome);
+    // The limit may have been passed by the very last bytes: nothing to interrupt any more, but it is said.
+    if (outcome.cause == u"output_limit")
+        outcome.peak = wordsOfBytes(outcome.stdoutBytes + outcome.stderrBytes);
+    else if (outcome.cause.isEmpty() && outcome.stdoutBytes + outcome.stderrBytes > m_spec.limits.outputBytes)
+        outcome.notes << QStringLiteral("Only the first %1 of the output were kept.").arg(wordsOfBytes(m_spec.limits.outputBytes));
+    if (outcome.cause == u"timeout" && outcome.peak.isEmpty())
+        outcome.peak = wordsOfTime(std::chrono::milliseconds(run->clock.elapsed()));
+    outcome.duration = std::chrono::microseconds(run->clock.nsecsElapsed() / 1000);
+    run->shot.resolve(std::move(outcome));
+}
+
+// --- limits that are measured from outside ------------------------------------------------------------------
+
+void KernelProcess::sampled(const TreeSample &sample)
+{
+    if (m_state != State::Living)
+        return;
+    m_memory = sample.memoryBytes;
+    if (m_run)
+        m_run->peakMemory = std::max(m_run->peakMemory, sample.memoryBytes);
+    const KernelLimits &limits = m_spec.limits;
+    if (limits.memoryBytes > 0 && sample.memoryBytes > limits.memoryBytes) {
+        kill(QStringLiteral("memory_limit"),
+             QStringLiteral("The kernel was ended: the session used %1 of memory, its limit is %2.")
+                 .arg(wordsOfBytes(sample.memoryBytes), wordsOfBytes(limits.memoryBytes)),
+             wordsOfBytes(limits.memoryBytes), wordsOfBytes(sample.memoryBytes));
+        return;
+    }
+    // At the limit every further fork fails; a program that stays there for two samples is a fork bomb.
+    m_crowded = limits.processes > 0 && sample.tasks >= limits.processes ? m_crowded + 1 : 0;
+    if (m_crowded >= 2) {
+        kill(QStringLiteral("process_limit"),
+             QStringLiteral("The kernel was ended: the session ran %1 processes and threads, its limit is %2.")
+                 .arg(QString::number(sample.tasks), QString::number(limits.processes)),
+             QStringLiteral("%1 processes and threads").arg(limits.processes), QString::number(sample.tasks));
+        return;
+    }
+    if (sample.diskBytes < 0 || !m_run)
+        return;
+    if (m_diskAtStart < 0)
+        m_diskAtStart = sample.diskBytes;
+    const qint64 floor = 128ll << 20;
+    if (limits.diskBytes > 0 && sample.diskBytes > limits.diskBytes) {
+        // Interrupted, not killed at once: the variables may be what is left to save.
+        ladder(QStringLiteral("disk_limit"), wordsOfBytes(limits.diskBytes), wordsOfBytes(sample.diskBytes));
+    } else if (sample.diskFree >= 0 && sample.diskFree < floor && sample.diskBytes > m_diskAtStart + (16ll << 20)) {
+        ladder(QStringLiteral("disk_limit"), QStringLiteral("%1 free on the server").arg(wordsOfBytes(floor)),
+               QStringLiteral("%1 free").arg(wordsOfBytes(sample.diskFree)));
+    }
+}
+
+} // namespace power::supervisor

@@ -1,0 +1,25 @@
+// The current run of a kernel.
+#pragma once
+#include "supervisor/KernelProcess.h"
+
+namespace power::supervisor {
+
+struct KernelProcess::Run {
+    Run(const KernelLimits &limits, const QString &spool, OutputLog::Live live)
+        : log(limits, spool, std::move(live))
+    {
+    }
+
+    QString id;
+    std::chrono::milliseconds timeout{0};
+    OneShot<RunOutcome> shot;
+    OutputLog log;
+    CancelToken::Registration cancel;
+    QElapsedTimer clock;
+    int stage = 0;          // of the ladder: 1 interrupted, 2 hard interrupt, 3 killed
+    bool interrupted = false; // by interrupt()
+    QString cause, limit, peak;
+    qint64 peakMemory = 0;
+};
+
+} // namespace power::supervisor

@@ -1,0 +1,72 @@
+// What a Spawn frame says: the plan of the sandbox (field names of sandbox/Plan.h) and the kernel's own facts.
+#include "supervisor/Host.h"
+#include <QJsonArray>
+#include <unistd.h>
+
+namespace power::supervisor {
+
+QByteArrayList Host::zygoteEnvironment() const
+{
+    QByteArrayList environment = helperEnvironment();
+    environment << "POWER_PYTHON_ENV=" + m_config.python.toLocal8Bit()
+                << "POWER_INIT=" + m_config.initProgram.toLocal8Bit()
+                << "OPENBLAS_NUM_THREADS=1" << "OMP_NUM_THREADS=1" << "MKL_NUM_THREADS=1" << "NUMEXPR_NUM_THREADS=1"
+                << "MPLBACKEND=Agg" << "PYTHONDONTWRITEBYTECODE=1"
+                << "JE_ARROW_MALLOC_CONF=background_thread:false";
+    if (!m_config.cacheDirectory.isEmpty())
+        environment << "MPLCONFIGDIR=" + m_config.cacheDirectory.toLocal8Bit() + "/matplotlib"
+                    << "XDG_CACHE_HOME=" + m_config.cacheDirectory.toLocal8Bit();
+    // Process pools with semaphores need /dev/shm, which only `full` gives to a session of its own.
+    if (m_tier.tier != u"full")
+        environment << "JOBLIB_MULTIPROCESSING=0";
+    return environment;
+}
+
+QJsonObject Host::plan(const KernelSpec &spec) const
+{
+    const KernelLimits &limits = spec.limits;
+    QJsonArray readOnly;
+    for (const QString &path : {m_config.python, m_config.cacheDirectory}) {
+        if (!path.isEmpty())
+            readOnly << path;
+    }
+    for (const QString &path : m_config.readOnlyPaths)
+        readOnly << path;
+    // RLIMIT_DATA counts what the fork inherits too. A tenth below the watchdog's limit: MemoryError comes first,
+    // and the variables survive.
+    const qint64 data = limits.memoryBytes > 0 ? limits.memoryBytes / 10 * 9 + m_baselineData : 0;
+    qint64 file = limits.fileBytes > 0 ? limits.fileBytes : limits.diskBytes;
+    if (limits.diskBytes > 0)
+        file = std::min(file, limits.diskBytes);
+    const bool switches = m_tier.tier == u"full" || m_tier.tier == u"container";
+    return {{QStringLiteral("tier"), m_tier.tier},
+            {QStringLiteral("landlockAbi"), m_tier.layers.value(QStringLiteral("landlockAbi")).toInt()},
+            {QStringLiteral("uid"), qint64(switches ? spec.uid : ::geteuid())},
+            {QStringLiteral("gid"), qint64(switches ? spec.gid : ::getegid())},
+            {QStringLiteral("workspace"), spec.workspace},
+            {QStringLiteral("workspaceInside"), QStringLiteral("/app/sandbox_data/") + spec.sessionId},
+            {QStringLiteral("scratch"), spec.scratch},
+            {QStringLiteral("readOnly"), readOnly},
+            {QStringLiteral("binds"), QJsonArray()},
+            {QStringLiteral("memoryBytes"), data},
+            {QStringLiteral("fileBytes"), file},
+            {QStringLiteral("processes"), limits.processes},
+            {QStringLiteral("openFiles"), limits.openFiles},
+            {QStringLiteral("allowUnixSockets"), false},
+            {QStringLiteral("cgroup"), QString()}};
+}
+
+QJsonObject Host::kernelMeta(const KernelSpec &spec, const QByteArray &token) const
+{
+    // Only `full` has a root of its own, where the workspace and /tmp lie at their promised paths.
+    const bool moved = m_tier.tier == u"full";
+    const QString inside = moved ? QStringLiteral("/app/sandbox_data/") + spec.sessionId : spec.workspace;
+    return {{QStringLiteral("session"), spec.sessionId},
+            {QStringLiteral("token"), QString::fromLatin1(token)},
+            {QStringLiteral("cwd"), inside},
+            {QStringLiteral("home"), inside},
+            {QStringLiteral("tmp"), moved ? QStringLiteral("/tmp") : spec.scratch},
+            {QStringLiteral("run_as"), QStringLiteral("kernel")}};
+}
+
+} // namespace power::supervisor

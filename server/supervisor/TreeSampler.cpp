@@ -1,0 +1,219 @@
+#include "supervisor/TreeSampler.h"
+#include "supervisor/Fd.h"
+#include <QSet>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+namespace power::supervisor {
+
+namespace {
+constexpr int kMaxWalk = 50'000;  // directory entries of one walk
+constexpr int kMaxDepth = 64;
+
+struct Process {
+    pid_t pid = 0, parent = 0, group = 0, session = 0;
+    quint32 uid = 0;
+    int tasks = 0;
+    bool zombie = false;
+};
+
+// The beginning of a small file of /proc; empty when the process is gone.
+QByteArray readSmall(const char *path)
+{
+    const Fd file(::open(path, O_RDONLY | O_CLOEXEC));
+    if (!file)
+        return {};
+    char bytes[4096];
+    const ssize_t size = ::read(file.get(), bytes, sizeof bytes - 1);
+    return size > 0 ? QByteArray(bytes, size) : QByteArray();
+}
+
+bool readProcess(pid_t pid, Process &out)
+{
+    char path[64];
+    std::snprintf(path, sizeof path, "/proc/%d/stat", int(pid));
+    const QByteArray stat = readSmall(path);
+    const qsizetype name = stat.lastIndexOf(')'); // the name may hold anything
+    if (name < 0)
+        return false;
+    char state = 0;
+    int parent = 0, group = 0, session = 0, threads = 0;
+    // After the name: state ppid pgrp session tty tpgid flags 4 faults 4 times priority nice num_threads
+    if (std::sscanf(stat.constData() + name + 1,
+                    " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d", &state, &parent, &group,
+                    &session, &threads) != 5)
+        return false;
+    std::snprintf(path, sizeof path, "/proc/%d/status", int(pid));
+    const QByteArray status = readSmall(path);
+    const qsizetype uid = status.indexOf("\nUid:");
+    if (uid < 0)
+        return false;
+    out = {pid, parent, group, session, quint32(std::strtoul(status.constData() + uid + 5, nullptr, 10)), threads,
+           state == 'Z' || state == 'X'};
+    return true;
+}
+
+QList<Process> allProcesses()
+{
+    QList<Process> all;
+    DIR *directory = ::opendir("/proc");
+    if (!directory)
+        return all;
+    while (const dirent *entry = ::readdir(directory)) {
+        if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
+            continue;
+        Process process;
+        if (readProcess(pid_t(std::atoi(entry->d_name)), process))
+            all.append(process);
+    }
+    ::closedir(directory);
+    return all;
+}
+
+// Which target each process belongs to: by its own uid, else by group, session or ancestry.
+QHash<pid_t, qsizetype> ownersOf(const QList<Process> &processes, const QList<TreeTarget> &targets)
+{
+    QHash<quint32, qsizetype> byUid;
+    QHash<pid_t, qsizetype> byRoot;
+    for (qsizetype i = 0; i < targets.size(); ++i) {
+        if (targets[i].ownUid)
+            byUid.insert(targets[i].uid, i);
+        byRoot.insert(targets[i].pid, i);
+        if (targets[i].initPid > 0)
+            byRoot.insert(targets[i].initPid, i);
+    }
+    QHash<pid_t, qsizetype> owners;
+    for (const Process &process : processes) {
+        for (const pid_t root : {process.pid, process.group, process.session}) {
+            if (const auto found = byRoot.constFind(root); found != byRoot.constEnd())
+                owners.insert(process.pid, *found);
+        }
+        if (const auto found = byUid.constFind(process.uid); found != byUid.constEnd())
+            owners.insert(process.pid, *found);
+    }
+    for (bool more = true; more;) { // children of what is known, until nothing is added
+        more = false;
+        for (const Process &process : processes) {
+            const auto parent = owners.constFind(process.parent);
+            if (parent == owners.constEnd() || owners.contains(process.pid))
+                continue;
+            const qsizetype owner = *parent;
+            owners.insert(process.pid, owner);
+            more = true;
+        }
+    }
+    return owners;
+}
+
+qint64 memoryOf(pid_t pid, qint64 baseline)
+{
+    const qint64 proportional = procKilobytes(pid, "smaps_rollup", "Pss");
+    if (proportional > 0)
+        return proportional;
+    // Not ours to read (root without CAP_SYS_PTRACE in a container): private pages above those of a fresh fork.
+    const qint64 own = procKilobytes(pid, "status", "RssAnon");
+    return std::max<qint64>(0, own - baseline) + procKilobytes(pid, "status", "RssShmem");
+}
+
+void walk(int parent, const char *name, int depth, int &budget, qint64 &bytes, QSet<quint64> &linked)
+{
+    const int descriptor = ::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (descriptor < 0)
+        return;
+    DIR *directory = ::fdopendir(descriptor);
+    if (!directory) {
+        ::close(descriptor);
+        return;
+    }
+    while (const dirent *entry = ::readdir(directory)) {
+        if (std::strcmp(entry->d_name, ".") == 0 || std::strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (--budget < 0)
+            break;
+        struct stat facts{};
+        if (::fstatat(descriptor, entry->d_name, &facts, AT_SYMLINK_NOFOLLOW) != 0)
+            continue;
+        if (facts.st_nlink > 1 && !S_ISDIR(facts.st_mode)) { // a file with several names counts once
+            if (linked.contains(facts.st_ino))
+                continue;
+            linked.insert(facts.st_ino);
+        }
+        bytes += qint64(facts.st_blocks) * 512;
+        if (S_ISDIR(facts.st_mode) && depth < kMaxDepth)
+            walk(descriptor, entry->d_name, depth + 1, budget, bytes, linked);
+    }
+    ::closedir(directory);
+}
+
+void addDisk(const TreeTarget &target, TreeSample &sample)
+{
+    int budget = kMaxWalk;
+    QSet<quint64> linked;
+    sample.diskBytes = 0;
+    for (const QByteArray &path : {target.workspace, target.scratch}) {
+        if (!path.isEmpty())
+            walk(AT_FDCWD, path.constData(), 0, budget, sample.diskBytes, linked);
+    }
+    sample.diskPartial = budget < 0;
+    struct statvfs system{};
+    if (!target.workspace.isEmpty() && ::statvfs(target.workspace.constData(), &system) == 0)
+        sample.diskFree = qint64(system.f_bavail) * qint64(system.f_frsize);
+}
+} // namespace
+
+qint64 procKilobytes(pid_t pid, const char *file, const char *name)
+{
+    char path[64];
+    std::snprintf(path, sizeof path, "/proc/%d/%s", int(pid), file);
+    const QByteArray text = readSmall(path);
+    const QByteArray key = QByteArray("\n") + name + ':';
+    const qsizetype at = text.indexOf(key);
+    return at < 0 ? 0 : std::strtoll(text.constData() + at + key.size(), nullptr, 10) * 1024;
+}
+
+QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline)
+{
+    QList<TreeSample> samples;
+    for (const TreeTarget &target : targets) {
+        TreeSample sample;
+        sample.kernel = target.kernel;
+        if (target.walkDisk)
+            addDisk(target, sample);
+        samples.append(sample);
+    }
+    const QList<Process> processes = allProcesses();
+    const QHash<pid_t, qsizetype> owners = ownersOf(processes, targets);
+    for (const Process &process : processes) {
+        const auto owner = owners.constFind(process.pid);
+        if (owner == owners.constEnd() || process.zombie)
+            continue;
+        TreeSample &sample = samples[*owner];
+        const bool isInit = process.pid == targets[*owner].initPid;
+        sample.memoryBytes += memoryOf(process.pid, isInit ? 0 : baseline);
+        if (isInit)
+            continue;
+        ++sample.processes;
+        sample.tasks += process.tasks;
+    }
+    return samples;
+}
+
+QList<pid_t> treeProcesses(const TreeTarget &target)
+{
+    QList<pid_t> found;
+    const QList<Process> processes = allProcesses();
+    const QHash<pid_t, qsizetype> owners = ownersOf(processes, {target});
+    for (const Process &process : processes) {
+        if (!process.zombie && owners.contains(process.pid))
+            found.append(process.pid);
+    }
+    return found;
+}
+
+} // namespace power::supervisor

@@ -1,0 +1,41 @@
+// What the process trees of the sessions use, read from /proc and from their directories.
+#pragma once
+#include <QByteArray>
+#include <QHash>
+#include <QList>
+#include <sys/types.h>
+
+namespace power::supervisor {
+
+struct TreeTarget {
+    quint64 kernel = 0;     // the caller's number
+    pid_t pid = 0;
+    pid_t initPid = 0;      // 0: none
+    quint32 uid = 0;
+    bool ownUid = false;    // the uid belongs to this session alone: every process of it counts
+    QByteArray workspace, scratch;
+    bool walkDisk = false;
+};
+
+struct TreeSample {
+    quint64 kernel = 0;
+    qint64 memoryBytes = 0; // proportional where the system lets us read it, else estimated from private pages
+    int processes = 0;      // living ones
+    int tasks = 0;          // with their threads: what RLIMIT_NPROC counts
+    qint64 diskBytes = -1;  // -1: not asked for
+    qint64 diskFree = -1;   // of the file system; -1: not asked for
+    bool diskPartial = false;
+};
+
+// One pass over /proc for all targets; about 20 us per process of the machine and 0.2 ms per process of a target.
+// baseline: private bytes that a fresh kernel shares with the zygote, subtracted where only estimates can be read.
+// Thread: any; called off the event loop.
+QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline);
+
+// Process ids of the living (not zombie) processes of one target. Thread: any.
+QList<pid_t> treeProcesses(const TreeTarget &target);
+
+// One "Name:  123 kB" line of /proc/<pid>/<file> in bytes; 0 when absent.
+qint64 procKilobytes(pid_t pid, const char *file, const char *name);
+
+} // namespace power::supervisor
