@@ -126,6 +126,7 @@ Result<DoneFrame> readDone(wire::Frame &frame)
         return violation("the epoch is not a counter");
     if (out.status != u"ok" && out.status != u"error" && out.status != u"interrupted" && out.status != u"exit")
         return violation("the status is unknown");
+    out.code = meta.value(QStringLiteral("code")).toInt();
     out.count = boundedInt(meta, "count");
     out.variables = boundedInt(meta, "variables");
     out.hard = meta.value(QStringLiteral("hard")).toBool();

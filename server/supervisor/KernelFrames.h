@@ -16,6 +16,7 @@ struct DoneFrame {
     QString runId;
     quint64 epoch = 0;
     QString status; // ok | error | interrupted | exit
+    int code = 0;   // of an `exit`
     int count = 0;
     int variables = 0;
     bool hard = false;

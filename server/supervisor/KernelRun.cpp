@@ -165,8 +165,13 @@ void KernelProcess::finish(DoneFrame done)
         outcome.traceback = QString::fromUtf8(done.blob);
         outcome.status = done.status == u"interrupted" ? RunStatus::Interrupted : RunStatus::Error;
     }
-    if (done.status == u"exit")
+    if (done.status == u"exit") { // the cell ended; the kernel lives
         outcome.cause = QStringLiteral("exit");
+        outcome.status = done.code == 0 ? RunStatus::Ok : RunStatus::Error;
+        outcome.errorName = done.code == 0 ? QString() : QStringLiteral("SystemExit");
+        outcome.errorValue = done.code == 0 ? QString() : QString::number(done.code);
+        outcome.notes << QStringLiteral("The code ended the cell with exit code %1; the variables are kept.").arg(done.code);
+    }
     // Code that was interrupted by us and ended in whatever error ended because of that.
     const bool stopped = m_run->stage > 0 || m_run->interrupted;
     if (stopped && outcome.status != RunStatus::Ok) {

@@ -40,7 +40,7 @@ QJsonObject Host::plan(const KernelSpec &spec) const
         file = std::min(file, limits.diskBytes);
     const bool switches = m_tier.tier == u"full" || m_tier.tier == u"container";
     return {{QStringLiteral("tier"), m_tier.tier},
-            {QStringLiteral("landlockAbi"), m_tier.layers.value(QStringLiteral("landlockAbi")).toInt()},
+            {QStringLiteral("landlockAbi"), m_tier.layers.value(QStringLiteral("landlock")).toInt()},
             {QStringLiteral("uid"), qint64(switches ? spec.uid : ::geteuid())},
             {QStringLiteral("gid"), qint64(switches ? spec.gid : ::getegid())},
             {QStringLiteral("workspace"), spec.workspace},

