@@ -16,7 +16,7 @@ namespace power::sandbox {
 class Prepared
 {
 public:
-    Program full, container, containerUnix;
+    Program programs[kPolicyKinds];
 };
 
 namespace {
@@ -24,19 +24,6 @@ namespace {
 constexpr int kLandlockSafeAlone = 6; // signals and abstract sockets; without an own uid nothing else stops them
 
 int g_keptDescriptor = -1;
-
-const Program &programOf(const Prepared &prepared, PolicyKind kind)
-{
-    switch (kind) {
-    case PolicyKind::Full:
-        return prepared.full;
-    case PolicyKind::ContainerUnix:
-        return prepared.containerUnix;
-    case PolicyKind::Container:
-        break;
-    }
-    return prepared.container;
-}
 
 class Stopwatch
 {
@@ -100,10 +87,8 @@ bool enterWorkspace(const Plan &plan, Failure &failure)
 Prepared *prepare(Failure &failure)
 {
     auto prepared = std::make_unique<Prepared>();
-    if (!buildPolicy(PolicyKind::Full, prepared->full, failure) ||
-        !buildPolicy(PolicyKind::Container, prepared->container, failure) ||
-        !buildPolicy(PolicyKind::ContainerUnix, prepared->containerUnix, failure))
-        return nullptr;
+    for (int kind = 0; kind < kPolicyKinds; ++kind)
+        if (!buildPolicy(static_cast<PolicyKind>(kind), prepared->programs[kind], failure)) return nullptr;
     return prepared.release();
 }
 
@@ -127,7 +112,8 @@ bool apply(const Plan &plan, const Prepared &prepared, std::vector<StepTime> &ti
     if (!watch.note("workspace", enterWorkspace(plan, failure))) return false;
     if (plan.tier == Tier::None) return true;
     if (!watch.note("landlock", applyLandlock(plan, g_keptDescriptor, failure))) return false;
-    return watch.note("seccomp", loadPolicy(programOf(prepared, policyFor(plan)), failure));
+    return watch.note("seccomp",
+                      loadPolicy(prepared.programs[static_cast<int>(policyFor(plan))], failure));
 }
 
 int keptDescriptor()

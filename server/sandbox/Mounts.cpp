@@ -171,7 +171,7 @@ private:
             return fail("mount tmpfs", "/dev/shm");
         if (m_plan.scratch.empty() && ::mount("tmpfs", "tmp", "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) != 0)
             return fail("mount tmpfs", "/tmp");
-        if (::mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2") != 0)
+        if (::mount("proc", "proc", "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2") != 0)
             return fail("mount proc");
         static constexpr const char *kDeviceLinks[][2] = {{"/proc/self/fd", "dev/fd"},
                                                           {"/proc/self/fd/0", "dev/stdin"},

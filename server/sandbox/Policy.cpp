@@ -57,7 +57,7 @@ public:
         for (const char *name : policy::kAllowed)
             allow(name);
         for (const int number : policy::kNewer)
-            keep(seccomp_rule_add_array(m_context.get(), SCMP_ACT_ALLOW, number, 0, nullptr));
+            newer(SCMP_ACT_ALLOW, number);
         for (const char *name : policy::kAbsent)
             rule(SCMP_ACT_ERRNO(ENOSYS), name, {});
         allow("clone", {SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, kNamespaceFlags, 0)});
@@ -70,6 +70,7 @@ public:
         allow("mknodat", {SCMP_CMP64(2, SCMP_CMP_MASKED_EQ, S_IFMT, S_IFIFO)});
         if (m_kind == PolicyKind::Full) allow("memfd_create");
         sockets();
+        ofOthers();
     }
 
     bool exportTo(Program &out, Failure &failure)
@@ -115,7 +116,7 @@ private:
     {
         const std::uint32_t refused = SCMP_ACT_ERRNO(EAFNOSUPPORT);
         const bool full = m_kind == PolicyKind::Full;
-        if (m_kind == PolicyKind::Container) {
+        if (m_kind == PolicyKind::Container || m_kind == PolicyKind::NonRoot) {
             rule(refused, "socket", {});
             // A datagram pair could still send to a socket by its path; streams are connected for good.
             allow("socketpair", pairOf(SOCK_STREAM));
@@ -138,6 +139,26 @@ private:
         }
     }
 
+    // Calls that reach another process or file of the same user by its number or path. Limits and priority: only one's
+    // own. In nonroot, others of the user are the server and all sessions; Landlock checks neither chmod nor inotify.
+    // chmod by path then says it worked and does nothing: copying a file ends with it, and must not fail.
+    void ofOthers()
+    {
+        const bool shared = m_kind == PolicyKind::NonRoot || m_kind == PolicyKind::NonRootUnix;
+        allow("prlimit64", {SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, kLow32, 0)});
+        allow("setpriority", {SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, kLow32, 0), SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, kLow32, 0)});
+        const std::uint32_t chmod = shared ? SCMP_ACT_ERRNO(0) : SCMP_ACT_ALLOW;
+        rule(chmod, "chmod", {});
+        rule(chmod, "fchmodat", {});
+        newer(chmod, policy::kFchmodat2);
+        if (shared) {
+            allow("sched_setaffinity", {SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, kLow32, 0)});
+        } else {
+            allow("sched_setaffinity");
+            allow("inotify_add_watch");
+        }
+    }
+
     static std::vector<scmp_arg_cmp> pairOf(int type)
     {
         return {SCMP_CMP64(0, SCMP_CMP_EQ, AF_UNIX),
@@ -153,6 +174,12 @@ private:
         keep(seccomp_rule_add_array(m_context.get(), action, number, static_cast<unsigned>(arguments.size()),
                                     arguments.empty() ? nullptr : arguments.data()),
              name);
+    }
+
+    // By number: libseccomp may not know the name yet.
+    void newer(std::uint32_t action, int number)
+    {
+        keep(seccomp_rule_add_array(m_context.get(), action, number, 0, nullptr), "newer");
     }
 
     void keep(int result, const char *what = "")
@@ -173,6 +200,7 @@ private:
 PolicyKind policyFor(const Plan &plan)
 {
     if (plan.tier == Tier::Full) return PolicyKind::Full;
+    if (plan.tier == Tier::NonRoot) return plan.allowUnixSockets ? PolicyKind::NonRootUnix : PolicyKind::NonRoot;
     return plan.allowUnixSockets ? PolicyKind::ContainerUnix : PolicyKind::Container;
 }
 

@@ -6,15 +6,14 @@ namespace power::sandbox::policy {
 
 inline constexpr const char *kAllowed[] = {
     // files and directories
-    "access", "chdir", "chmod", "chown", "close", "close_range", "copy_file_range", "creat", "dup", "dup2", "dup3",
-    "faccessat", "faccessat2", "fadvise64", "fallocate", "fchdir", "fchmod", "fchmodat", "fchown", "fchownat", "fcntl",
+    "access", "chdir", "chown", "close", "close_range", "copy_file_range", "creat", "dup", "dup2", "dup3",
+    "faccessat", "faccessat2", "fadvise64", "fallocate", "fchdir", "fchmod", "fchown", "fchownat", "fcntl",
     "fdatasync", "fgetxattr", "flistxattr", "flock", "fstat", "fstatfs", "fsync", "ftruncate", "futimesat", "getcwd",
     "getdents", "getdents64", "getxattr", "lchown", "lgetxattr", "link", "linkat", "listxattr", "llistxattr", "lseek",
     "lstat", "mkdir", "mkdirat", "newfstatat", "open", "openat", "pread64", "preadv", "preadv2", "pwrite64", "pwritev",
     "pwritev2", "read", "readahead", "readlink", "readlinkat", "readv", "rename", "renameat", "renameat2", "rmdir",
     "sendfile", "splice", "stat", "statfs", "statx", "symlink", "symlinkat", "sync_file_range", "tee", "truncate",
-    "umask", "unlink", "unlinkat", "utime", "utimensat", "utimes", "write", "writev", "inotify_add_watch",
-    "inotify_init", "inotify_init1", "inotify_rm_watch",
+    "umask", "unlink", "unlinkat", "utime", "utimensat", "utimes", "write", "writev", "inotify_init", "inotify_init1", "inotify_rm_watch",
     // memory
     "brk", "madvise", "mincore", "mlock", "mlock2", "mmap", "mprotect", "mremap", "msync", "munlock", "munlockall",
     "munmap", "membarrier",
@@ -22,12 +21,12 @@ inline constexpr const char *kAllowed[] = {
     "alarm", "capget", "capset", "execve", "exit", "exit_group", "fork", "futex", "futex_waitv", "get_robust_list",
     "getegid", "geteuid", "getgid", "getgroups", "getpgid", "getpgrp", "getpid", "getppid", "getpriority", "getresgid",
     "getresuid", "getrlimit", "getrusage", "getsid", "gettid", "getuid", "kill", "pause", "pidfd_open",
-    "pidfd_send_signal", "prlimit64", "restart_syscall", "rseq", "rt_sigaction", "rt_sigpending", "rt_sigprocmask",
+    "pidfd_send_signal", "restart_syscall", "rseq", "rt_sigaction", "rt_sigpending", "rt_sigprocmask",
     "rt_sigqueueinfo", "rt_sigreturn", "rt_sigsuspend", "rt_sigtimedwait", "rt_tgsigqueueinfo", "set_robust_list",
-    "set_tid_address", "setpgid", "setpriority", "setrlimit", "setsid", "sigaltstack", "signalfd", "signalfd4", "tgkill",
+    "set_tid_address", "setpgid", "setrlimit", "setsid", "sigaltstack", "signalfd", "signalfd4", "tgkill",
     "tkill", "vfork", "wait4", "waitid", "arch_prctl", "ioprio_get",
     "sched_get_priority_max", "sched_get_priority_min", "sched_getaffinity", "sched_getattr", "sched_getparam",
-    "sched_getscheduler", "sched_rr_get_interval", "sched_setaffinity", "sched_yield",
+    "sched_getscheduler", "sched_rr_get_interval", "sched_yield",
     // waiting, pipes, and descriptors already held
     "epoll_create", "epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_pwait2", "epoll_wait", "eventfd", "eventfd2",
     "pipe", "pipe2", "poll", "ppoll", "pselect6", "select", "accept", "accept4", "bind", "connect", "getpeername",
@@ -41,8 +40,9 @@ inline constexpr const char *kAllowed[] = {
     "getcpu", "getrandom", "sysinfo", "uname",
 };
 
-// cachestat, fchmodat2, map_shadow_stack, futex_wake, futex_wait, futex_requeue, mseal
-inline constexpr int kNewer[] = {451, 452, 453, 454, 455, 456, 462};
+// cachestat, map_shadow_stack, futex_wake, futex_wait, futex_requeue, mseal
+inline constexpr int kNewer[] = {451, 453, 454, 455, 456, 462};
+inline constexpr int kFchmodat2 = 452;
 // Calls above this one are of kernels newer than this list: ENOSYS, as on the kernels it was made for.
 inline constexpr int kLastKnown = 466;
 

@@ -66,9 +66,9 @@ def read(path):
         file.read(100)
 
 
-def write(path):
+def write(path, text="x"):
     with open(path, "w") as file:
-        file.write("x")
+        file.write(text)
 
 
 # ---- secrets and other processes
@@ -106,7 +106,7 @@ for path, full in (("/proc/cmdline", "empty"), ("/proc/kallsyms", "empty"), ("/p
     def readable(path=path):
         with open(path, "rb") as file:
             return "open" if file.read(10) else "empty"
-    row(full, "EACCES ENOENT")(lambda readable=readable: tried(readable))
+    row(full, "EACCES ENOENT empty")(lambda readable=readable: tried(readable))
     rows[-1] = ("read " + path,) + rows[-1][1:]
 
 
@@ -145,7 +145,7 @@ def shadow():
     return tried(read, "/etc/shadow")
 
 
-@row("ENOENT", "EACCES")
+@row("ENOENT", "EACCES ENOENT")
 def home_of_root():
     return tried(os.listdir, "/root")
 
@@ -318,6 +318,35 @@ for name, wanted, number, *arguments in SYSCALLS:
     rows[-1] = (name,) + rows[-1][1:]
 
 
+# ---- what one user may do to another process or file of the same user (the server's, in nonroot)
+FOREIGN = [("prlimit_of_server", 302, PID, 7, struct.pack("QQ", 5, 5), 0), ("priority_of_server", 141, 0, PID, 19),
+           ("priority_of_user", 141, 2, 0, 19), ("affinity_of_server", 203, PID, 8, struct.pack("Q", 1))]
+for name, number, *arguments in FOREIGN:
+    row("EPERM ESRCH", "EPERM")(lambda number=number, arguments=arguments: call(number, *arguments))
+    rows[-1] = (name,) + rows[-1][1:]
+
+
+@row("ENOENT", "EACCES EPERM", "unchanged")
+def chmod_of_other_session():
+    # the driver looks afterwards whether the mode is what it was
+    return tried(lambda: os.chmod(T["other"], 0) or "unchanged")
+
+
+@row("ENOENT", "EACCES", "EPERM")
+def watch_other_session():
+    return call(254, libc.syscall(294, 0), T["other"].encode(), 0xFFF)
+
+
+@row("works", "works")
+def own_limits_and_priority():
+    def attempt():
+        resource.setrlimit(resource.RLIMIT_NOFILE, resource.getrlimit(resource.RLIMIT_NOFILE))
+        os.nice(1)
+        os.sched_setaffinity(0, os.sched_getaffinity(0))
+        return "works"
+    return tried(attempt)
+
+
 @row("open", "EPERM")
 def memfd_create():
     return tried(lambda: os.close(os.memfd_create("x")))
@@ -384,7 +413,7 @@ def raise_priority():
 
 @row("EACCES EROFS", "EACCES ENOENT")
 def lower_oom_score():
-    return tried(write, "/proc/self/oom_score_adj")
+    return tried(write, "/proc/self/oom_score_adj", "0")
 
 
 @row("nice", "nice")

@@ -1,6 +1,7 @@
 """Drives sandbox_try through one tier: python3 run_sandbox.py <tier> [part ...]; parts: attacks work limits ends bench.
 
-Needs POWER_BIN (power-init) and POWER_TRY (sandbox_try). full and container need root; as root, nonroot becomes a throwaway
+Needs POWER_BIN (power-init) and POWER_TRY (sandbox_try). POWER_LANDLOCK caps the Landlock ABI; POWER_BEST is the tier that the
+probe has to find by itself here. full and container need root; as root, nonroot becomes a throwaway
 user first. Prints the rows that failed and a count; exit code 1 when any failed. Everything it makes or starts ends with it.
 """
 import json
@@ -18,6 +19,7 @@ PYTHON = "/usr/bin/python3"
 UID, OTHER, THROWAWAY = 70001, 70002, 64200
 SECRET = "sk-power-secret-0123456789"
 MEGABYTE = 1 << 20
+LANDLOCK = int(os.environ.get("POWER_LANDLOCK", "99"))
 
 SERVER = """
 import json, os, socket, sys
@@ -67,7 +69,7 @@ class Ground:
 
     def plan(self, **changes):
         uid = os.getuid() if self.own else UID
-        plan = {"tier": self.tier, "landlockAbi": 99, "uid": uid, "gid": os.getgid() if self.own else UID,
+        plan = {"tier": self.tier, "landlockAbi": LANDLOCK, "uid": uid, "gid": os.getgid() if self.own else UID,
                 "workspace": self.root + "/work", "workspaceInside": "/app/sandbox_data/it's a test", "scratch": self.root + "/tmp",
                 "readOnly": [self.root + "/tools"], "memoryBytes": 1024 * MEGABYTE, "fileBytes": 64 * MEGABYTE,
                 "processes": 64, "openFiles": 256}
@@ -105,6 +107,8 @@ def attacks(ground):
     alive = ground.server.poll() is None
     stopped = open(f"/proc/{ground.pid}/stat").read().split()[2] if alive else "gone"
     rows.append(["the server was not touched", stopped, ["S", "R"], stopped in "SR"])
+    mode = oct(os.stat(ground.root + "/other").st_mode & 0o777)
+    rows.append(["the other session's mode is what it was", mode, ["0o700"], mode == "0o700"])
     return rows
 
 
@@ -261,9 +265,15 @@ def bench(ground):
 
 
 def probed(tier):
-    ran = subprocess.run([TRY, "probe", tier], capture_output=True, text=True)
-    answer = json.loads(ran.stdout)
-    return [check("the probe finds it possible", answer["tier"] == tier, answer)]
+    def answer(*arguments):
+        return json.loads(subprocess.run([TRY, "probe", *arguments], capture_output=True, text=True).stdout)
+
+    forced = answer(tier, str(LANDLOCK))
+    rows = [check("the probe finds it possible", forced["tier"] == tier, forced)]
+    if "POWER_BEST" in os.environ:
+        free = answer()
+        rows.append(check("the probe finds the best by itself", free["tier"] == os.environ["POWER_BEST"], free))
+    return rows
 
 
 def main():

@@ -159,10 +159,10 @@ int bench(const Plan &plan, int count)
             const auto start = Clock::now();
             if (!apply(plan, *zygote.prepared, times, failure)) ::_exit(complain(failure));
             const double took = milliseconds(start);
-            if (::write(pipes[1], &took, sizeof(took)) != sizeof(took)) ::_exit(1);
-            if (round == 0)
+            if (round == count / 2)
                 for (const StepTime &time : times)
                     std::fprintf(stderr, "%s %lld us\n", time.step, static_cast<long long>(time.microseconds));
+            if (::write(pipes[1], &took, sizeof(took)) != sizeof(took)) ::_exit(1);
             for (;;)
                 ::pause();
         }
