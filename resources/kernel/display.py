@@ -87,11 +87,17 @@ def publish(kind, data, name=None, alt=None):
     _power.send(DISPLAY, json.dumps(meta).encode(), b"".join(blobs))
 
 
+PLAIN = {int, bool, float, complex, str, bytes, list, dict, tuple, set, frozenset}
+
+
 def formatted(value):
     """{mime: data} of any value by IPython's formatters; {} when it displayed itself."""
     if Current.shell is None:
         return {"text/plain": jsonsafe.text_of(value)}
-    data, _ = Current.shell.display_formatter.format(value)
+    formatter = Current.shell.display_formatter
+    if type(value) in PLAIN:  # the other formatters have nothing for these, and are slow to say so
+        return {"text/plain": formatter.formatters["text/plain"](value)}
+    data, _ = formatter.format(value)
     return data
 
 

@@ -1,10 +1,10 @@
 """The kernel's main loop: frames in, frames out."""
+import _signal as signal  # the enums of signal.py cost more than the calls
 import builtins
 import getpass
 import json
 import os
 import platform
-import signal
 import subprocess
 import sys
 

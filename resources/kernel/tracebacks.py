@@ -10,16 +10,19 @@ MAX_SOURCE = 16 << 20
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 known = {}  # file name of a cell -> size, oldest first
+total = 0
 
 
 def remember(name, source):
     """Lets tracebacks and inspect find a cell's lines. The oldest cells are forgotten above the bounds."""
     lines = [line + "\n" for line in source.split("\n")]  # a line without its end would shift the carets
     linecache.cache[name] = (len(source), None, lines, name)
+    global total
+    total += len(source) - known.pop(name, 0)
     known[name] = len(source)
-    while len(known) > MAX_CELLS or sum(known.values()) > MAX_SOURCE:
+    while len(known) > MAX_CELLS or total > MAX_SOURCE:
         oldest = next(iter(known))
-        known.pop(oldest)
+        total -= known.pop(oldest)
         linecache.cache.pop(oldest, None)
 
 
