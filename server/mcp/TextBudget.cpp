@@ -19,16 +19,33 @@ bool hasDownloadLink(const QString &text)
     return text.contains(QLatin1String("/dl/")) || text.contains(QLatin1String("/charts/"));
 }
 
+// Whether a cut at `at` would split a link; then [start, end) is the link.
 bool insideLink(const QString &text, qsizetype at, qsizetype &start, qsizetype &end)
 {
-    const auto blank = [&](qsizetype i) { return text.at(i).isSpace(); };
-    start = at;
-    while (start > 0 && at - start < kLongestLink && !blank(start - 1))
+    constexpr qsizetype longestScheme = 16;
+    const qsizetype low = std::max<qsizetype>(0, at - kLongestLink);
+    qsizetype mark = text.lastIndexOf(QLatin1String("://"), std::min(at, text.size() - 1));
+    if (mark >= low) {
+        for (qsizetype i = mark; i < at && mark >= 0; ++i) {
+            if (text.at(i).isSpace())
+                mark = -1;
+        }
+    }
+    if (mark < low) { // not after the mark: perhaps within the scheme before it
+        qsizetype i = at;
+        while (i < text.size() && i - at < longestScheme && text.at(i).isLetter())
+            ++i;
+        if (QStringView(text).mid(i, 3) != QLatin1String("://"))
+            return false;
+        mark = i;
+    }
+    start = mark;
+    while (start > 0 && mark - start < longestScheme && text.at(start - 1).isLetter())
         --start;
     end = at;
-    while (end < text.size() && end - at < kLongestLink && !blank(end))
+    while (end < text.size() && end - at < kLongestLink && !text.at(end).isSpace())
         ++end;
-    return start < at && end > at && QStringView(text).mid(start, end - start).contains(QLatin1String("://"));
+    return start < at && end > at;
 }
 
 // The last good place to stop at or before `at`.

@@ -1,5 +1,5 @@
 // Declarations: coercion of arguments, texts of problems, schemas every client takes, the registry.
-#include "operations/Operation.h"
+#include "SchemaSafety.h"
 #include <QJsonArray>
 #include <QJsonDocument>
 #include <QTest>
@@ -29,6 +29,7 @@ Operation sample()
 {
     Operation op;
     op.name = QStringLiteral("execute_code");
+    op.description = QStringLiteral("Runs code.");
     op.scope = QStringLiteral("run");
     Parameter code = parameter("code", Parameter::Type::String, true);
     code.minimum = 1;
@@ -170,6 +171,17 @@ private Q_SLOTS:
 
     void schemaIsInTheSafeIntersection()
     {
+        Registry registry;
+        registry.add(sample());
+        Operation bare = sample();
+        bare.name = QStringLiteral("bare");
+        bare.description = QStringLiteral("Nothing to give.");
+        bare.parameters.clear();
+        registry.add(bare);
+        QCOMPARE(power::test::unsafeIn(registry), QStringList());
+        bare.name = QStringLiteral("bad.name");
+        registry.add(bare);
+        QCOMPARE(power::test::unsafeIn(registry).size(), 1);
         const QJsonObject schema = inputSchema(sample());
         QCOMPARE(schema.value(QStringLiteral("type")).toString(), QStringLiteral("object"));
         QCOMPARE(schema.value(QStringLiteral("additionalProperties")), QJsonValue(false));
