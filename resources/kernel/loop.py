@@ -71,11 +71,21 @@ def fit_builtins():
     builtins.exit, builtins.quit = Quit("exit"), Quit("quit")
 
 
+def outside(path, rules):
+    """The real path: programs started by a cell do not see the mapping."""
+    for inner, real in rules:
+        if path == inner or path.startswith(inner + "/"):
+            return real + path[len(inner) :]
+    return path
+
+
 def settle(info):
     """The forked child becomes a session of its own."""
+    rules = [(rule["from"], rule["to"]) for rule in info.get("map") or ()]
     for name, value in (("HOME", info.get("home")), ("TMPDIR", info.get("tmp")), ("PWD", info.get("cwd"))):
         if value:
-            os.environ[name] = value
+            os.environ[name] = outside(value, rules)
+    _power.map_paths(rules)
     import tempfile
 
     tempfile.tempdir = None

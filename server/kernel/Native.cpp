@@ -2,9 +2,11 @@
 #include "kernel/Channel.h"
 #include "kernel/Interrupt.h"
 #include "kernel/Output.h"
+#include "kernel/PathMap.h"
 #include <memory>
 #include <mutex>
 #include <pybind11/embed.h>
+#include <pybind11/stl.h>
 
 namespace py = pybind11;
 
@@ -89,6 +91,7 @@ PYBIND11_EMBEDDED_MODULE(_power, m)
     m.def("send", &power::kernel::send);
     m.def("receive", &power::kernel::receive);
     m.def("forked", [] { return inForkedChild(); });
+    m.def("map_paths", [](std::vector<std::pair<std::string, std::string>> rules) { mapPaths(std::move(rules)); });
     m.def("begin_cell", [] { beginCell(); });
     m.def("end_cell", [] { endCell(); });
     m.def("was_hard", [] { return wasHard(); });

@@ -73,6 +73,8 @@ class Zygote:
         ours, theirs = socket.socketpair()
         self.cache = os.environ.get("POWER_TEST_CACHE") or os.path.join(tempfile.gettempdir(), "power-kernel-test-cache")
         os.makedirs(self.cache, exist_ok=True)
+        if "POWER_PYTHON_ENV" in os.environ:  # the venv with the locked stack, where it is built
+            environment = {"POWER_PYTHON_ENV": os.environ["POWER_PYTHON_ENV"], **(environment or {})}
         clean = {"PATH": "/usr/bin:/bin", "MPLCONFIGDIR": self.cache, "LANG": "C.UTF-8", **(environment or {})}
         theirs_fd = theirs.fileno()
 
