@@ -37,11 +37,13 @@ bool syncDirectory(const QByteArray &path)
     return directory.get() >= 0 && ::fsync(directory.get()) == 0;
 }
 
-// Makes one directory; its own name is durable when it is new.
-bool ensureDirectory(const QByteArray &path, const QByteArray &parent)
+// made: set when it was not there; its name is durable only after its parent was synced.
+bool ensureDirectory(const QByteArray &path, bool *made)
 {
-    if (::mkdir(path.constData(), 0700) == 0)
-        return syncDirectory(parent);
+    if (::mkdir(path.constData(), 0700) == 0) {
+        *made = true;
+        return true;
+    }
     return errno == EEXIST;
 }
 
@@ -181,16 +183,20 @@ Result<Done> ContentStore::place(const QByteArray &temporary, int fd, const Kept
         struct stat present;
         return ::stat(path.constData(), &present) == 0 && present.st_size == content.size;
     };
-    // Outside the lock: this is what takes the time.
-    if (!isPresent() && ::fsync(fd) != 0)
+    // Directories first: on a journalling file system the file's own fsync then covers them, and the syncs of the
+    // directories below find nothing left to do. Outside the lock, because this is what takes the time.
+    bool made = false;
+    if (!isPresent() && (!ensureDirectory(first, &made) || !ensureDirectory(second, &made) || ::fsync(fd) != 0))
         return diskError(what);
     const std::lock_guard lock(m_placing);
     if (isPresent()) {
         ::utimensat(AT_FDCWD, path.constData(), nullptr, 0);
         return syncDirectory(second) ? Result<Done>(Done{}) : diskError(what);
     }
-    if (::fsync(fd) != 0 || !ensureDirectory(first, root) || !ensureDirectory(second, first)
-        || ::rename(temporary.constData(), path.constData()) != 0 || !syncDirectory(second))
+    // Deleted by drop() between the two looks: the temporary file has not been synced yet.
+    const bool directories = ensureDirectory(first, &made) && ensureDirectory(second, &made);
+    if (!directories || ::fsync(fd) != 0 || ::rename(temporary.constData(), path.constData()) != 0 || !syncDirectory(second)
+        || (made && (!syncDirectory(first) || !syncDirectory(root))))
         return diskError(what);
     return Done{};
 }

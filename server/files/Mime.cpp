@@ -1,6 +1,7 @@
 #include "files/FileStore.h"
 #include <QHash>
 #include <QMimeDatabase>
+#include <cstring>
 
 namespace power::files {
 
@@ -67,7 +68,8 @@ const QHash<QString, QString> &byExtension()
 const char *magicOf(const QByteArray &head, const Magic *begin, const Magic *end)
 {
     for (const Magic *magic = begin; magic != end; ++magic) {
-        if (QByteArrayView(head).mid(magic->offset).startsWith(QByteArrayView(magic->bytes, magic->length)))
+        if (head.size() >= magic->offset + magic->length
+            && std::memcmp(head.constData() + magic->offset, magic->bytes, size_t(magic->length)) == 0)
             return magic->mime;
     }
     return nullptr;

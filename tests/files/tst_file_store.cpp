@@ -1,0 +1,380 @@
+// The file store with a real PostgreSQL and a real disk: durability, versions, expiry, a lost database, old links.
+#include "base/Ids.h"
+#include "files/FileStore.h"
+#include "storage/ClusterFixture.h"
+#include "storage/Sql.h"
+#include <QCryptographicHash>
+#include <QDirIterator>
+#include <QElapsedTimer>
+#include <QTest>
+#include <atomic>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
+
+using namespace power;
+using namespace power::files;
+using storage::test::await;
+
+class tst_file_store : public QObject
+{
+    Q_OBJECT
+    std::unique_ptr<storage::test::ClusterFixture> m_cluster;
+    std::unique_ptr<storage::Database> m_database;
+    std::unique_ptr<QTemporaryDir> m_dir;
+    std::unique_ptr<workspace::Workspaces> m_all;
+    std::shared_ptr<workspace::Workspace> m_space;
+    std::unique_ptr<FileStore> m_store;
+    QString m_session;
+
+    FileStore::Config config() const
+    {
+        FileStore::Config made;
+        made.directory = m_dir->filePath(QStringLiteral("files"));
+        return made;
+    }
+    void openStore(const FileStore::Config &with)
+    {
+        m_store.reset();
+        m_store = FileStore::create(with, *m_database);
+        const auto started = await(m_store->start());
+        QVERIFY2(started.ok(), started ? "" : qPrintable(started.error().text()));
+    }
+    void write(const QString &path, const QByteArray &content)
+    {
+        auto writer = m_space->create(path);
+        QVERIFY(writer.ok() && (*writer)->write(content).ok() && (*writer)->commit().ok());
+    }
+    Result<StoredFile> stored(const QString &path, const QString &principal = QStringLiteral("owner"))
+    {
+        return await(m_store->store(principal, m_session, m_space, path));
+    }
+    StoredFile put(const QString &path, const QByteArray &content)
+    {
+        write(path, content);
+        const auto got = stored(path);
+        if (!got)
+            qFatal("%s", qPrintable(got.error().text()));
+        return *got;
+    }
+    static QByteArray content(const Result<OpenedFile> &opened)
+    {
+        if (!opened)
+            return "(" + QByteArray(errorWord(opened.error().code)) + ")";
+        if (!opened->onDisk)
+            return opened->bytes;
+        QByteArray all(qsizetype(opened->file.size), '\0');
+        return ::pread(opened->descriptor.get(), all.data(), size_t(all.size()), 0) == all.size() ? all : QByteArray("(short)");
+    }
+    QByteArray get(const QString &id) { return content(await(m_store->open(id))); }
+    int contents() const
+    {
+        int count = 0;
+        for (QDirIterator each(config().directory, QDir::Files, QDirIterator::Subdirectories); each.hasNext();) {
+            each.next();
+            count += each.fileName().size() == 64;
+        }
+        return count;
+    }
+    // Runs SQL for the test itself.
+    qint64 sql(const char *text, const QVariantList &values = {})
+    {
+        storage::Job<qint64> job = [text, values](QSqlDatabase &connection) -> Result<qint64> {
+            const auto rows = storage::query(connection, text, values);
+            if (!rows)
+                return Unexpected<Error>{rows.error()};
+            return rows->isEmpty() ? rows->affected() : rows->number(0, 0);
+        };
+        const auto got = await(m_database->run<qint64>(storage::Lane::Short, std::chrono::seconds(10), std::move(job)));
+        return got ? *got : -1;
+    }
+
+private Q_SLOTS:
+    void initTestCase()
+    {
+        m_cluster = std::make_unique<storage::test::ClusterFixture>();
+        const QString problem = m_cluster->start();
+        QVERIFY2(problem.isEmpty(), qPrintable(problem));
+        storage::Database::Config with;
+        with.url = m_cluster->url();
+        m_database = std::make_unique<storage::Database>(with);
+        const auto started = await(m_database->start());
+        QVERIFY2(started.ok(), started ? "" : qPrintable(started.error().text()));
+    }
+    void cleanupTestCase()
+    {
+        m_store.reset();
+        QCoro::waitFor(m_database->stop());
+        m_database.reset();
+        m_cluster.reset();
+    }
+    void init()
+    {
+        m_dir = std::make_unique<QTemporaryDir>();
+        m_all = workspace::Workspaces::open(m_dir->filePath(QStringLiteral("spaces"))).value();
+        m_session = QStringLiteral("s") + shortId();
+        m_space = *m_all->openSession({}, m_session);
+        openStore(config());
+    }
+    void cleanup()
+    {
+        m_store.reset();
+        m_space.reset();
+        m_all.reset();
+        m_dir.reset();
+    }
+
+    void storesAndOpens()
+    {
+        const StoredFile file = put(QStringLiteral("out/Über 表.csv"), "a,b\n1,2\n");
+        QCOMPARE(get(file.id), QByteArray("a,b\n1,2\n"));
+        QCOMPARE(file.mime, QStringLiteral("text/csv"));
+        QCOMPARE(file.size, 8);
+        QCOMPARE(file.sha256, QCryptographicHash::hash("a,b\n1,2\n", QCryptographicHash::Sha256).toHex());
+        QCOMPARE(file.chartSlug, m_session);
+        QVERIFY(file.expires > file.created.addSecs(71 * 3600));
+        QCOMPARE(sql("SELECT count(*) FROM power.files WHERE id = $1::uuid AND content_location = 'sha256:' || sha256", {file.id}), 1);
+        QCOMPARE(get(file.id.toUpper()), QByteArray("a,b\n1,2\n"));
+        QCOMPARE(get(newUuid()), QByteArray("(not_found)"));
+        for (const char *bad : {"x", "", "../../etc/passwd", "{00000000-0000-0000-0000-000000000001}", "00000000-0000-0000-0000-000000000000"})
+            QCOMPARE(get(QString::fromLatin1(bad)), QByteArray("(invalid_argument)"));
+        struct stat facts;
+        QCOMPARE(::stat(config().directory.toUtf8().constData(), &facts), 0);
+        QCOMPARE(facts.st_mode & 0777, mode_t(0700));
+    }
+
+    void versionsAndSameness()
+    {
+        const StoredFile one = put(QStringLiteral("x.txt"), "one");
+        const StoredFile again = put(QStringLiteral("x.txt"), "one");
+        QCOMPARE(again.id, one.id);
+        const StoredFile two = put(QStringLiteral("x.txt"), "two");
+        QVERIFY(two.id != one.id);
+        QCOMPARE(get(one.id), QByteArray("one"));
+        QCOMPARE(get(two.id), QByteArray("two"));
+        const StoredFile copy = put(QStringLiteral("y.txt"), "two");
+        QVERIFY(copy.id != two.id);
+        QCOMPARE(contents(), 2);
+        auto listed = await(m_store->list(QStringLiteral("owner"), m_session));
+        QCOMPARE(listed->size(), 2);
+        QCOMPARE(listed->at(0).id, two.id);
+        QCOMPARE(listed->at(1).id, copy.id);
+        // Content handed out again is the newest again.
+        QCOMPARE(put(QStringLiteral("x.txt"), "one").id, one.id);
+        listed = await(m_store->list(QStringLiteral("owner"), m_session));
+        QCOMPARE(listed->at(0).id, one.id);
+        QVERIFY(await(m_store->list(QStringLiteral("other"), m_session))->isEmpty());
+    }
+
+    void charts()
+    {
+        QCOMPARE(content(await(m_store->openChart(m_session, QStringLiteral("chart.png")))), QByteArray("(not_found)"));
+        put(QStringLiteral("out/chart.png"), "nested");
+        QCOMPARE(content(await(m_store->openChart(m_session, QStringLiteral("chart.png")))), QByteArray("nested"));
+        put(QStringLiteral("chart.png"), "old");
+        put(QStringLiteral("chart.png"), "new");
+        QCOMPARE(content(await(m_store->openChart(m_session, QStringLiteral("chart.png")))), QByteArray("new"));
+        QCOMPARE(content(await(m_store->openChart(m_session, QStringLiteral("out/chart.png")))), QByteArray("nested"));
+        QCOMPARE(content(await(m_store->openChart(QStringLiteral("another"), QStringLiteral("chart.png")))), QByteArray("(not_found)"));
+        const auto other = stored(QStringLiteral("chart.png"), QStringLiteral("someone"));
+        QVERIFY(other->chartSlug.startsWith(QStringLiteral("s-")) && !other->chartSlug.contains(m_session));
+        QCOMPARE(content(await(m_store->openChart(other->chartSlug, QStringLiteral("chart.png")))), QByteArray("new"));
+        write(QStringLiteral("secret.png"), "never handed out");
+        QCOMPARE(content(await(m_store->openChart(m_session, QStringLiteral("secret.png")))), QByteArray("(not_found)"));
+    }
+
+    void scratchFilesGetTheirBareName()
+    {
+        const StoredFile file = put(QStringLiteral("/tmp/sub/x.csv"), "1");
+        QCOMPARE(file.name, QStringLiteral("x.csv"));
+        QCOMPARE(get(file.id), QByteArray("1"));
+    }
+
+    void refusesWhatIsTooLargeOrNoFile()
+    {
+        FileStore::Config small = config();
+        small.maxFileBytes = 1000;
+        openStore(small);
+        write(QStringLiteral("big"), QByteArray(1001, 'x'));
+        const auto big = stored(QStringLiteral("big"));
+        QVERIFY(!big);
+        QCOMPARE(big.error().code, ErrorCode::TooLarge);
+        QVERIFY(big.error().text().contains(QStringLiteral("stays in the session")));
+        QVERIFY(put(QStringLiteral("fits"), QByteArray(1000, 'x')).size == 1000);
+        QCOMPARE(::symlink("/etc/passwd", (m_space->hostPath() + QStringLiteral("/link")).toUtf8().constData()), 0);
+        QCOMPARE(::mkfifo((m_space->hostPath() + QStringLiteral("/fifo")).toUtf8().constData(), 0666), 0);
+        for (const char *bad : {"none", "link", "fifo", "../x"})
+            QVERIFY(!stored(QString::fromLatin1(bad)));
+    }
+
+    void aFileChangingUnderneath()
+    {
+        write(QStringLiteral("busy"), QByteArray(8 << 20, 'a'));
+        std::atomic<bool> stop = false;
+        const QByteArray path = m_space->hostPath().toUtf8() + "/busy";
+        std::thread writer([&] {
+            const workspace::Descriptor file(::open(path.constData(), O_WRONLY | O_CLOEXEC));
+            while (!stop) {
+                (void)!::pwrite(file.get(), "b", 1, 0);
+                ::usleep(200);
+            }
+        });
+        const auto busy = stored(QStringLiteral("busy"));
+        stop = true;
+        writer.join();
+        QVERIFY(!busy);
+        QCOMPARE(busy.error().code, ErrorCode::Conflict);
+        const auto calm = stored(QStringLiteral("busy"));
+        QVERIFY(calm.ok());
+        QCOMPARE(QCryptographicHash::hash(get(calm->id), QCryptographicHash::Sha256).toHex(), calm->sha256);
+    }
+
+    void expiresAndSweeps()
+    {
+        FileStore::Config now = config();
+        now.contentGrace = std::chrono::seconds(0);
+        openStore(now);
+        const StoredFile old = put(QStringLiteral("old"), "shared");
+        const StoredFile young = put(QStringLiteral("young"), "shared");
+        const StoredFile alone = put(QStringLiteral("alone"), "alone");
+        QCOMPARE(sql("UPDATE power.files SET expires_at = now() - interval '1 minute' WHERE id = ANY($1::uuid[])",
+                     {QStringList{old.id, alone.id}}), 2);
+        QCOMPARE(get(old.id), QByteArray("(gone)"));
+        const auto swept = await(m_store->sweep());
+        QVERIFY(swept.ok());
+        QCOMPARE(*swept, 2);
+        QCOMPARE(contents(), 1);
+        QCOMPARE(get(young.id), QByteArray("shared"));
+        QCOMPARE(get(alone.id), QByteArray("(gone)"));
+        QVERIFY(put(QStringLiteral("old"), "shared").id != old.id);
+        QVERIFY(put(QStringLiteral("alone"), "alone").id != alone.id);
+        QCOMPARE(*await(m_store->sweep()), 0);
+        QCOMPARE(sql("UPDATE power.files SET expires_at = now() - interval '31 days' WHERE id = $1::uuid", {old.id}), 1);
+        QVERIFY(await(m_store->sweep()).ok());
+        QCOMPARE(get(old.id), QByteArray("(not_found)"));
+        FileStore::Config forEver = config();
+        forEver.timeToLive = std::chrono::hours(0);
+        openStore(forEver);
+        QVERIFY(!put(QStringLiteral("kept"), "kept").expires.isValid());
+    }
+
+    void forgets()
+    {
+        const StoredFile a = put(QStringLiteral("a"), "a");
+        const StoredFile b = put(QStringLiteral("b"), "b");
+        QVERIFY(await(m_store->forget(QStringLiteral("other"), m_session, {})).ok());
+        QVERIFY(await(m_store->forget(QStringLiteral("owner"), m_session, QStringLiteral("a"))).ok());
+        QCOMPARE(get(a.id), QByteArray("(not_found)"));
+        QCOMPARE(get(b.id), QByteArray("b"));
+        QVERIFY(await(m_store->forget(QStringLiteral("owner"), m_session, {})).ok());
+        QCOMPARE(get(b.id), QByteArray("(not_found)"));
+    }
+
+    void countsDownloads()
+    {
+        const StoredFile file = put(QStringLiteral("a"), "a");
+        for (int i = 0; i < 3; ++i)
+            m_store->countDownload(file.id);
+        QTRY_COMPARE(sql("SELECT downloads FROM power.files WHERE id = $1::uuid", {file.id}), 3);
+    }
+
+    void twoAtOnce()
+    {
+        write(QStringLiteral("one"), QByteArray(2 << 20, '1'));
+        write(QStringLiteral("two"), QByteArray(2 << 20, '2'));
+        int done = 0;
+        const auto run = [this, &done](QString path) -> QCoro::Task<> {
+            const QString owner = QStringLiteral("owner");
+            auto got = co_await m_store->store(owner, m_session, m_space, path);
+            done += got.ok();
+        };
+        std::vector<QCoro::Task<>> all;
+        for (int i = 0; i < 8; ++i)
+            all.push_back(run(i % 2 ? QStringLiteral("one") : QStringLiteral("two")));
+        QTRY_COMPARE(done, 8);
+        QCOMPARE(contents(), 2);
+        const auto listed = await(m_store->list(QStringLiteral("owner"), m_session));
+        QCOMPARE(listed->size(), 2);
+        QCOMPARE(get(listed->at(0).id), QByteArray(2 << 20, '1'));
+    }
+
+    void linksOfThePythonOriginal()
+    {
+        QCOMPARE(sql("CREATE TABLE IF NOT EXISTS public.sandbox_files (id uuid PRIMARY KEY, session_id varchar(255), filename varchar(500),"
+                     " mime_type varchar(255), file_size int, checksum varchar(64), content bytea, created_at timestamp,"
+                     " expires_at timestamp, download_count int)"), 0);
+        const QString id = newUuid(), expired = newUuid();
+        for (const auto &[which, until] : {std::pair{id, "interval '1 day'"}, std::pair{expired, "interval '-1 day'"}}) {
+            const QByteArray insert = QByteArrayLiteral("INSERT INTO public.sandbox_files VALUES ($1::uuid, 'default', 'old.bin', 'application/octet-stream',"
+                                                        " 4, 'x', '\\x00ff0a41', now() at time zone 'utc', now() at time zone 'utc' + ") + until + ", 0)";
+            QCOMPARE(sql(insert.constData(), {which}), 1);
+        }
+        // Adoption happens at the start of a server.
+        storage::Database::Config with;
+        with.url = m_cluster->url();
+        storage::Database again(with);
+        QVERIFY(await(again.start()).ok());
+        QCoro::waitFor(again.stop());
+        const auto opened = await(m_store->open(id));
+        QVERIFY2(opened.ok(), opened ? "" : qPrintable(opened.error().text()));
+        QVERIFY(!opened->onDisk);
+        QCOMPARE(opened->bytes, QByteArray("\x00\xff\x0a\x41", 4));
+        QCOMPARE(opened->file.name, QStringLiteral("old.bin"));
+        QCOMPARE(get(expired), QByteArray("(gone)"));
+    }
+
+    void throughput()
+    {
+        const int count = 10;
+        const qint64 size = 20ll << 20;
+        for (int i = 0; i < count; ++i)
+            write(QStringLiteral("big%1").arg(i), QByteArray(size, char('a' + i)));
+        QElapsedTimer time;
+        time.start();
+        for (int i = 0; i < count; ++i)
+            QVERIFY(stored(QStringLiteral("big%1").arg(i)).ok());
+        const double cold = double(count * size) / 1e6 / (double(time.nsecsElapsed()) / 1e9);
+        time.start();
+        for (int i = 0; i < count; ++i)
+            QVERIFY(stored(QStringLiteral("big%1").arg(i)).ok());
+        const double again = double(count * size) / 1e6 / (double(time.nsecsElapsed()) / 1e9);
+        for (int i = 0; i < 50; ++i)
+            write(QStringLiteral("small%1").arg(i), QByteArray::number(i));
+        time.start();
+        for (int i = 0; i < 50; ++i)
+            QVERIFY(stored(QStringLiteral("small%1").arg(i)).ok());
+        qInfo("store: %.0f MB/s new content (durable), %.0f MB/s known content, %.2f ms per small file", cold, again,
+              double(time.nsecsElapsed()) / 1e6 / 50);
+    }
+
+    // Last: it takes the database away.
+    void theDatabaseIsLost()
+    {
+        const StoredFile before = put(QStringLiteral("before"), "before");
+        QCoro::waitFor(m_cluster->cluster().stop());
+        QTRY_VERIFY_WITH_TIMEOUT(!m_database->isConnected() || sql("SELECT 1") < 0, 20'000);
+        QCOMPARE(get(before.id), QByteArray("before"));
+        const StoredFile during = put(QStringLiteral("during"), "during");
+        QCOMPARE(get(during.id), QByteArray("during"));
+        QCOMPARE(put(QStringLiteral("during"), "during").id, during.id);
+        QCOMPARE(content(await(m_store->openChart(m_session, QStringLiteral("during")))), QByteArray("during"));
+        QCOMPARE(await(m_store->list(QStringLiteral("owner"), m_session))->size(), 2);
+        QCOMPARE(get(newUuid()), QByteArray("(unavailable)"));
+        const StoredFile deleted = put(QStringLiteral("deleted"), "deleted");
+        QVERIFY(await(m_store->forget(QStringLiteral("owner"), m_session, QStringLiteral("deleted"))).ok());
+        QVERIFY(get(deleted.id) != "deleted");
+
+        // The server dies; the next one finds what was promised.
+        openStore(config());
+        QVERIFY2(m_cluster->start().isEmpty(), "restart");
+        QTRY_VERIFY_WITH_TIMEOUT(sql("SELECT 1") == 1, 30'000);
+        QTRY_COMPARE_WITH_TIMEOUT(get(during.id), QByteArray("during"), 20'000);
+        QCOMPARE(get(before.id), QByteArray("before"));
+        QTRY_COMPARE_WITH_TIMEOUT(sql("SELECT count(*) FROM power.files WHERE name = 'deleted'"), 0, 10'000);
+        QCOMPARE(sql("SELECT count(*) FROM power.files WHERE name = 'during'"), 1);
+    }
+};
+
+QTEST_GUILESS_MAIN(tst_file_store)
+#include "tst_file_store.moc"
