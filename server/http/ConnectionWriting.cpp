@@ -192,10 +192,10 @@ void ConnectionGuard::finishClose()
     m_deadline = Clock::now() + lingerTime;
     if (m_socket->bytesAvailable() > 0)
         m_socket->skip(m_socket->bytesAvailable());
-    if (!m_secure)
+    if (m_secure && !m_linger)
+        m_socket->disconnectFromHost(); // with close_notify; QSslSocket cannot shut one side only
+    else
         ::shutdown(int(m_socket->socketDescriptor()), SHUT_WR);
-    else if (!m_linger)
-        m_socket->disconnectFromHost();
 }
 
 void ConnectionGuard::onGone()

@@ -22,8 +22,8 @@ private:
     Front &m_front;
 };
 
-// TlsListener: guards are attached when the handshake starts and admitted when it is done; unfinished handshakes
-// count as connections and end after 5 s (QSslServer's timeout).
+// TlsListener: guards are attached when the handshake starts (the client's hello is there), count as connections from
+// then on, and are admitted when it is done. Silent connections before that are QSslServer's: at most 4096, 5 s each.
 class TlsListener : public QSslServer
 {
     Q_OBJECT

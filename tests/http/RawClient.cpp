@@ -1,6 +1,8 @@
 #include "RawClient.h"
+#include <QEventLoop>
 #include <QSslConfiguration>
 #include <QTest>
+#include <QTimer>
 #include <sys/socket.h>
 
 RawClient::RawClient(quint16 port, bool secure, const QByteArrayList &alpn) : m_socket(std::make_unique<QSslSocket>())
@@ -36,10 +38,24 @@ void RawClient::send(const QByteArray &bytes)
 
 bool RawClient::pullUntil(const std::function<bool()> &done, int timeoutMs)
 {
-    return QTest::qWaitFor([&] {
+    QEventLoop loop;
+    QTimer timeout;
+    timeout.setSingleShot(true);
+    const auto check = [&] {
         m_in += m_socket->readAll();
-        return done();
-    }, timeoutMs);
+        if (done())
+            loop.quit();
+    };
+    QObject::connect(&timeout, &QTimer::timeout, &loop, &QEventLoop::quit);
+    QObject::connect(m_socket.get(), &QIODevice::readyRead, &loop, check);
+    QObject::connect(m_socket.get(), &QAbstractSocket::stateChanged, &loop, check);
+    m_in += m_socket->readAll();
+    if (!done()) {
+        timeout.start(timeoutMs);
+        loop.exec();
+        m_in += m_socket->readAll();
+    }
+    return done();
 }
 
 RawClient::Answer RawClient::answer(bool headOnly, int timeoutMs)
