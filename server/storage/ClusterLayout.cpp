@@ -168,8 +168,9 @@ QString tailOf(const QString &name)
     QFile file(name);
     if (!file.open(QIODevice::ReadOnly))
         return {};
-    file.seek(std::max<qint64>(0, file.size() - 2'000));
-    return QString::fromUtf8(file.readAll()).trimmed();
+    file.seek(std::max<qint64>(0, file.size() - 1'500));
+    const QStringList lines = QString::fromUtf8(file.readAll()).trimmed().split(u'\n');
+    return lines.mid(std::max<qsizetype>(0, lines.size() - 6)).join(u'\n');
 }
 
 } // namespace power::storage

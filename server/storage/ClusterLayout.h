@@ -46,7 +46,7 @@ Result<QString> socketDirectory(const QString &cluster, const ClusterUser &user)
 // Error: Unavailable when libnss_wrapper.so is missing.
 Result<QStringList> nssEnvironment(const QString &directory, const ClusterUser &user);
 
-// The last lines of a file, for error texts; at most 2,000 characters.
+// The last six lines of a file, for error texts.
 QString tailOf(const QString &file);
 
 } // namespace power::storage

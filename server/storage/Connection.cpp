@@ -77,6 +77,8 @@ Result<QSqlDatabase> describeConnection(const QString &name, const QString &url,
 Result<Done> openConnection(QSqlDatabase &connection)
 {
     if (connection.open()) {
+        // libpq prints notices to stderr otherwise.
+        PQsetNoticeProcessor(nativeHandle(connection), [](void *, const char *) {}, nullptr);
         const auto set = query(connection, "SELECT set_config('search_path', 'power', false), "
                                            "set_config('TimeZone', 'UTC', false)");
         if (set)

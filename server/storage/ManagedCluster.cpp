@@ -1,5 +1,6 @@
 #include "storage/ManagedCluster.h"
 #include "base/Log.h"
+#include "storage/InThread.h"
 #include "storage/Postmaster.h"
 #include <QDir>
 #include <QElapsedTimer>
@@ -106,6 +107,10 @@ Result<PostmasterCall> ManagedCluster::Private::call(const QString &directory)
     if (!place)
         return Unexpected<Error>{place.error()};
     socket = *place;
+    // Nobody works in the cluster now and the directory is its own, so a socket there is a dead one. Postgres itself
+    // would believe its lock file as long as that number is any process, even an unreaped one.
+    QFile::remove(socket + QStringLiteral("/.s.PGSQL.5432"));
+    QFile::remove(socket + QStringLiteral("/.s.PGSQL.5432.lock"));
     PostmasterCall call{programs, user, directory, socket, {}, -1, -1};
     if (!user.hasName) {
         const auto variables = nssEnvironment(socket, user);
@@ -143,8 +148,17 @@ QCoro::Task<Result<Done>> ManagedCluster::Private::initialise()
 {
     const QPointer<ManagedCluster> alive(q);
     const QString fresh = cluster + QStringLiteral(".new");
-    if (!processesIn(fresh).isEmpty())
-        co_return unavailable(QStringLiteral("An interrupted initdb still runs in %1.").arg(fresh), QStringLiteral("Start again in a minute."));
+    QElapsedTimer clock;
+    clock.start();
+    while (!processesIn(fresh).isEmpty()) { // of a server that was killed in its first second
+        for (const pid_t pid : processesIn(fresh))
+            ::kill(pid, SIGTERM);
+        if (clock.elapsed() > initLimit.count())
+            co_return unavailable(QStringLiteral("An interrupted initdb still runs in %1.").arg(fresh), QStringLiteral("End it, then start again."));
+        co_await napFor(pollStep);
+        if (!alive)
+            co_return fail(ErrorCode::Cancelled, QStringLiteral("The server is stopping."));
+    }
     if (QFileInfo::exists(fresh) && !QDir(fresh).removeRecursively())
         co_return unavailable(QStringLiteral("The remains of an interrupted start, %1, cannot be removed.").arg(fresh));
     const QByteArray name = QFile::encodeName(fresh);
@@ -185,6 +199,17 @@ QCoro::Task<Result<Done>> ManagedCluster::Private::initialise()
     if (!status || *status != 0)
         co_return unavailable(QStringLiteral("The database could not be initialised. Its log says: %1").arg(tailOf(logFile())),
                               QStringLiteral("Check space and rights of DATA_DIR, or set DATABASE_URL."));
+    // One sync of the file system in place of a thousand of single files, before the directory gets its name.
+    const std::function<bool()> sync = [name] {
+        const OwnedDescriptor root(::open(name.constData(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        return ::syncfs(root.get()) == 0;
+    };
+    const OneShot<bool> syncing = inThread<bool>(sync);
+    const Result<bool> synced = co_await syncing.wait(initLimit);
+    if (!alive)
+        co_return fail(ErrorCode::Cancelled, QStringLiteral("The server is stopping."));
+    if (!synced || !*synced)
+        co_return unavailable(QStringLiteral("The new database could not be written to disk."), QStringLiteral("Check the disk of DATA_DIR."));
     if (::rename(name.constData(), QFile::encodeName(cluster).constData()) != 0)
         co_return unavailable(QStringLiteral("%1 cannot be renamed: %2.").arg(fresh, qt_error_string(errno)));
     const OwnedDescriptor parent(::open(QFile::encodeName(postgresDirectory).constData(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -364,6 +389,9 @@ QCoro::Task<> ManagedCluster::stop()
     if (!alive)
         co_return;
     d->setRunning(false);
+    // Only our own directories of that name: an adopted cluster may have its socket elsewhere.
+    if (QFileInfo(d->socket).fileName().startsWith(QStringLiteral("power-pg-")) && processesIn(d->cluster).isEmpty())
+        QDir(d->socket).removeRecursively();
     d->lock.reset(-1);
 }
 

@@ -28,7 +28,7 @@ SpawnPlan initdbPlan(const PostmasterCall &call, const QString &passwordFile)
     SpawnPlan plan = commonPlan(call, "initdb");
     // C.UTF-8: the same order on every machine and after every C library update.
     plan.arguments = {QStringLiteral("-D"), dataArgument(call), QStringLiteral("--username=power"), QStringLiteral("--encoding=UTF8"),
-                      QStringLiteral("--locale=C.UTF-8"), QStringLiteral("--data-checksums"), QStringLiteral("--no-instructions"),
+                      QStringLiteral("--locale=C.UTF-8"), QStringLiteral("--data-checksums"), QStringLiteral("--no-sync"), QStringLiteral("--no-instructions"),
                       QStringLiteral("--auth=scram-sha-256"), QStringLiteral("--pwfile=") + passwordFile};
     return plan;
 }

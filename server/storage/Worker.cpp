@@ -11,7 +11,7 @@
 namespace power::storage {
 
 namespace {
-constexpr int firstPauseMs = 100, longestPauseMs = 5'000;
+constexpr int firstPauseMs = 100, longestPauseMs = 2'000;
 
 bool isAlive(const QSqlDatabase &connection)
 {

@@ -1,13 +1,12 @@
 #include "storage/WriteBehind.h"
 #include "base/Log.h"
-#include <QCoreApplication>
+#include "storage/InThread.h"
 #include <QFile>
 #include <QJsonDocument>
 #include <QPointer>
 #include <deque>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <thread>
 #include <unistd.h>
 
 namespace power::storage {
@@ -16,19 +15,6 @@ namespace {
 using namespace std::chrono_literals;
 constexpr std::chrono::milliseconds delay = 100ms, applyLimit = 10s, retryPause = 1s;
 constexpr int batchSize = 500, spoolAbove = 5'000, dropAbove = 50'000;
-
-// Runs `work` in a thread of its own and hands the value back to the event loop's thread.
-template <typename T>
-OneShot<T> inThread(std::function<T()> work)
-{
-    const OneShot<T> shot;
-    std::thread([shot, work = std::move(work)] {
-        T value = work();
-        QMetaObject::invokeMethod(QCoreApplication::instance(), [shot, value = std::move(value)] { shot.resolve(value); },
-                                  Qt::QueuedConnection);
-    }).detach();
-    return shot;
-}
 
 // Appends the lines and syncs; a failed append leaves the file as it was.
 bool appendLines(const QString &path, const QByteArray &lines)
@@ -117,8 +103,9 @@ void WriteBehind::Private::kick(std::chrono::milliseconds after)
 
 void WriteBehind::Private::drop(qint64 count, const char *why)
 {
-    dropped += count;
-    log::error("records_dropped", {{QStringLiteral("count"), count}, {QStringLiteral("why"), QLatin1String(why)}});
+    const qint64 before = std::exchange(dropped, dropped + count);
+    if (before == 0 || before / 1'000 != dropped / 1'000) // the first, then every thousandth
+        log::error("records_dropped", {{QStringLiteral("total"), dropped}, {QStringLiteral("why"), QLatin1String(why)}});
 }
 
 QList<QJsonObject> WriteBehind::Private::take()
@@ -286,7 +273,7 @@ WriteBehind::~WriteBehind()
     for (const QJsonObject &record : d->memory)
         lines += QJsonDocument(record).toJson(QJsonDocument::Compact) + '\n';
     if (!lines.isEmpty() && !appendLines(d->path, lines))
-        log::error("records_dropped", {{QStringLiteral("count"), pending()}, {QStringLiteral("why"), QStringLiteral("disk")}});
+        log::error("records_dropped", {{QStringLiteral("at_end"), qint64(d->memory.size())}, {QStringLiteral("why"), QStringLiteral("disk")}});
 }
 
 void WriteBehind::append(QJsonObject record)
