@@ -23,7 +23,7 @@ namespace {
 
 constexpr int kLandlockSafeAlone = 6; // signals and abstract sockets; without an own uid nothing else stops them
 
-int g_keptDescriptor = -1;
+std::vector<int> g_keptDescriptors;
 
 class Stopwatch
 {
@@ -111,14 +111,14 @@ bool apply(const Plan &plan, const Prepared &prepared, std::vector<StepTime> &ti
     ::umask(022);
     if (!watch.note("workspace", enterWorkspace(plan, failure))) return false;
     if (plan.tier == Tier::None) return true;
-    if (!watch.note("landlock", applyLandlock(plan, g_keptDescriptor, failure))) return false;
+    if (!watch.note("landlock", applyLandlock(plan, g_keptDescriptors, failure))) return false;
     return watch.note("seccomp",
                       loadPolicy(prepared.programs[static_cast<int>(policyFor(plan))], failure));
 }
 
-int keptDescriptor()
+const std::vector<int> &keptDescriptors()
 {
-    return g_keptDescriptor;
+    return g_keptDescriptors;
 }
 
 } // namespace power::sandbox

@@ -32,8 +32,8 @@ void release(Prepared *prepared);
 // Thread: the only one.
 bool apply(const Plan &plan, const Prepared &prepared, std::vector<StepTime> &times, Failure &failure);
 
-// After apply(): a descriptor to leave open as long as the process lives (close-on-exec), -1 if none. Outside `full` the
-// right to read /proc/self ends when it is closed.
-int keptDescriptor();
+// After apply(): descriptors (close-on-exec) to leave open as long as the process lives; none in `full`. Outside it the
+// right to read the process's own entries in /proc ends when they are closed.
+const std::vector<int> &keptDescriptors();
 
 } // namespace power::sandbox

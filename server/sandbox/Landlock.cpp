@@ -130,15 +130,21 @@ bool allowInside(Ruleset &rules, const Plan &plan, Failure &failure)
            rules.allow(plan.workspaceInside, kChange, false, failure);
 }
 
-// The host's tree is in sight: single files of /proc, and of /proc/<pid> only the own one.
-bool allowOutside(Ruleset &rules, const Plan &plan, int &keptFd, Failure &failure)
+// The host's tree is in sight: single files of /proc, and of /proc/<pid> the own one without its view of the network
+// (the server's connections) and of the mounts.
+bool allowOutside(Ruleset &rules, const Plan &plan, std::vector<int> &kept, Failure &failure)
 {
     for (const Bind &bind : plan.binds)
         if (!rules.allow(bind.source, bind.writable ? kChange : kReadExecute, false, failure)) return false;
     for (const char *path : rootfiles::kSharedFacts)
         if (!rules.allow(path, kRead, true, failure)) return false;
-    keptFd = ::open("/proc/self", O_PATH | O_CLOEXEC);
-    if (keptFd >= 0 && !rules.allow(keptFd, "/proc/self", kRead, failure)) return false;
+    for (const char *name : rootfiles::kOwnFacts) {
+        const std::string path = std::string("/proc/self/") + name;
+        const int fd = ::open(path.c_str(), O_PATH | O_CLOEXEC);
+        if (fd < 0) continue;
+        kept.push_back(fd);
+        if (!rules.allow(fd, path, kRead, failure)) return false;
+    }
     if (!plan.scratch.empty() && !rules.allow(plan.scratch, kChange, false, failure)) return false;
     return rules.allow("/dev/shm", kShared, true, failure) && rules.allow(plan.workspace, kChange, false, failure);
 }
@@ -151,16 +157,15 @@ int landlockKernelAbi()
     return abi < 0 ? 0 : static_cast<int>(abi);
 }
 
-bool applyLandlock(const Plan &plan, int &keptFd, Failure &failure)
+bool applyLandlock(const Plan &plan, std::vector<int> &kept, Failure &failure)
 {
-    keptFd = -1;
     const int abi = std::min({plan.landlockAbi, landlockKernelAbi(), kLandlockNewest});
     if (abi <= 0) return true;
     Ruleset rules;
     const bool full = plan.tier == Tier::Full;
     // The own network namespace of `full` leads nowhere but to itself; TCP there is wanted.
     if (!rules.create(abi, !full, failure) || !allowSystem(rules, plan, failure)) return false;
-    if (full ? !allowInside(rules, plan, failure) : !allowOutside(rules, plan, keptFd, failure)) return false;
+    if (full ? !allowInside(rules, plan, failure) : !allowOutside(rules, plan, kept, failure)) return false;
     return rules.restrict(failure);
 }
 

@@ -12,7 +12,8 @@ int landlockKernelAbi();
 
 // Builds the rules from the paths as they are seen now (in `full`: inside the new root) and enforces them.
 // Paths of the list that do not exist are left out; the workspace must exist. PR_SET_NO_NEW_PRIVS must be set.
-// keptFd: set to a descriptor of /proc/self outside `full`, else -1: its rule lasts only while that stays open.
-bool applyLandlock(const Plan &plan, int &keptFd, Failure &failure);
+// kept: descriptors of the process's own entries in /proc, outside `full`: a rule on one lasts only while the system
+// remembers the entry, and an open descriptor makes it.
+bool applyLandlock(const Plan &plan, std::vector<int> &kept, Failure &failure);
 
 } // namespace power::sandbox

@@ -62,7 +62,7 @@ public:
     {
         const JsonValue *value = find(name, JsonValue::Kind::Text, "a text");
         if (!value) return *this;
-        if (!value->text.empty() && !isAbsolute(value->text)) return refuse(name, "an absolute path");
+        if (!value->text.empty() && !isClean(value->text)) return refuse(name, "an absolute path without . and ..");
         out = value->text;
         return *this;
     }
@@ -72,7 +72,7 @@ public:
         const JsonValue *value = find(name, JsonValue::Kind::List, "a list");
         if (!value) return *this;
         for (const JsonValue &item : value->list) {
-            if (item.kind != JsonValue::Kind::Text || !isAbsolute(item.text)) return refuse(name, "a list of absolute paths");
+            if (item.kind != JsonValue::Kind::Text || !isClean(item.text)) return refuse(name, "a list of absolute paths without . and ..");
             out.push_back(item.text);
         }
         return *this;
@@ -101,9 +101,12 @@ public:
     }
 
 private:
-    static bool isAbsolute(const std::string &path)
+    // Absolute, and without "." and ".." on the way: a target must not leave the new root while it is being built.
+    static bool isClean(const std::string &path)
     {
-        return path.size() > 0 && path[0] == '/' && path.find('\0') == std::string::npos;
+        if (path.empty() || path[0] != '/' || path.find('\0') != std::string::npos) return false;
+        const std::string closed = path + '/';
+        return closed.find("/./") == std::string::npos && closed.find("/../") == std::string::npos;
     }
 
     const JsonValue *find(const char *name, JsonValue::Kind kind, const char *wanted)

@@ -139,24 +139,22 @@ private:
         }
     }
 
-    // Calls that reach another process or file of the same user by its number or path. Limits and priority: only one's
-    // own. In nonroot, others of the user are the server and all sessions; Landlock checks neither chmod nor inotify.
-    // chmod by path then says it worked and does nothing: copying a file ends with it, and must not fail.
+    // Calls that reach another process or file of the same user by its number or path. In nonroot those are the
+    // server and all sessions, and Landlock checks none of these calls: limits, priority and processors can be set for
+    // oneself (0) only; chmod by path says it worked and does nothing, because copying a file ends with it.
     void ofOthers()
     {
         const bool shared = m_kind == PolicyKind::NonRoot || m_kind == PolicyKind::NonRootUnix;
-        allow("prlimit64", {SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, kLow32, 0)});
-        allow("setpriority", {SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, kLow32, 0), SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, kLow32, 0)});
+        std::vector<scmp_arg_cmp> own{SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, kLow32, 0)};
         const std::uint32_t chmod = shared ? SCMP_ACT_ERRNO(0) : SCMP_ACT_ALLOW;
         rule(chmod, "chmod", {});
         rule(chmod, "fchmodat", {});
         newer(chmod, policy::kFchmodat2);
-        if (shared) {
-            allow("sched_setaffinity", {SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, kLow32, 0)});
-        } else {
-            allow("sched_setaffinity");
-            allow("inotify_add_watch");
-        }
+        for (const char *name : {"prlimit64", "sched_setaffinity"})
+            allow(name, shared ? own : std::vector<scmp_arg_cmp>());
+        if (shared) own.push_back(SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, kLow32, 0));
+        allow("setpriority", shared ? own : std::vector<scmp_arg_cmp>());
+        if (!shared) allow("inotify_add_watch");
     }
 
     static std::vector<scmp_arg_cmp> pairOf(int type)

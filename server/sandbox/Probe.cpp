@@ -73,17 +73,16 @@ std::string checkInside(const Plan &plan, const std::string &neighbour, pid_t ou
     return {};
 }
 
-std::string confine(const Plan &plan, const std::string &neighbour, pid_t outside)
+std::string confine(const Plan &plan, const Prepared &prepared, const std::string &neighbour, pid_t outside)
 {
     Failure failure;
     std::vector<StepTime> times;
-    const std::unique_ptr<Prepared, void (*)(Prepared *)> prepared(prepare(failure), &release);
-    if (!prepared || !apply(plan, *prepared, times, failure)) return failure.text;
+    if (!apply(plan, prepared, times, failure)) return failure.text;
     return checkInside(plan, neighbour, outside);
 }
 
 // In a child: a pid namespace whose first process just waits, and the sandbox beside it.
-std::string confineInNamespace(const Plan &plan, const std::string &neighbour)
+std::string confineInNamespace(const Plan &plan, const Prepared &prepared, const std::string &neighbour)
 {
     if (::unshare(CLONE_NEWPID) != 0) {
         Failure failure;
@@ -95,7 +94,7 @@ std::string confineInNamespace(const Plan &plan, const std::string &neighbour)
         for (;;)
             ::pause();
     }
-    const std::string text = inChild([&] { return confine(plan, neighbour, 0); });
+    const std::string text = inChild([&] { return confine(plan, prepared, neighbour, 0); });
     if (init > 0) {
         ::kill(init, SIGKILL);
         ::waitpid(init, nullptr, 0);
@@ -103,7 +102,7 @@ std::string confineInNamespace(const Plan &plan, const std::string &neighbour)
     return text;
 }
 
-std::string tryTier(Tier tier, const ProbeResult &found)
+std::string tryTier(Tier tier, const Prepared &prepared, const ProbeResult &found)
 {
     Ground ground;
     if (!ground.make(tier)) {
@@ -121,8 +120,8 @@ std::string tryTier(Tier tier, const ProbeResult &found)
     plan.scratch = ground.root + "/tmp";
     const std::string neighbour = ground.root + "/neighbour";
     const pid_t outside = ::getpid();
-    if (tier == Tier::Full) return inChild([&] { return confineInNamespace(plan, neighbour); });
-    return inChild([&] { return confine(plan, neighbour, outside); });
+    if (tier == Tier::Full) return inChild([&] { return confineInNamespace(plan, prepared, neighbour); });
+    return inChild([&] { return confine(plan, prepared, neighbour, outside); });
 }
 
 const char *word(bool value)
@@ -152,9 +151,15 @@ ProbeResult probe(int landlockCap, const Tier *forced)
         result.reason = "no sandbox was asked for: user code runs without a wall";
         return result;
     }
+    Failure failure;
+    const std::unique_ptr<Prepared, void (*)(Prepared *)> prepared(prepare(failure), &release);
+    if (!prepared) {
+        result.reason = "no tier is possible: " + failure.text;
+        return result;
+    }
     for (const Tier tier : {Tier::Full, Tier::Container, Tier::NonRoot}) {
         if (forced && *forced != tier) continue;
-        const std::string problem = tryTier(tier, result);
+        const std::string problem = tryTier(tier, *prepared, result);
         if (problem.empty()) {
             result.best = tier;
             break;

@@ -21,6 +21,9 @@ inline constexpr const char *kProcessorDirectory = "/sys/devices/system/cpu";
 inline constexpr const char *kSharedFacts[] = {
     "/proc/cpuinfo", "/proc/meminfo", "/proc/stat",    "/proc/uptime", "/proc/loadavg", "/proc/filesystems",
     "/proc/version", "/proc/sys/vm/overcommit_memory", "/sys/devices/system/cpu",       "/sys/fs/cgroup"};
+// Outside `full`, of /proc/self.
+inline constexpr const char *kOwnFacts[] = {"cmdline", "comm",   "environ", "fd",           "fdinfo", "io",    "limits", "maps",
+                                            "smaps",   "smaps_rollup", "stat", "statm", "status", "cgroup"};
 // Of a new /proc in `full`: files and directories of the whole machine that say too much.
 inline constexpr const char *kMaskedFiles[] = {
     "cmdline",    "config.gz",  "iomem",        "ioports",       "kallsyms",   "kcore",         "key-users",

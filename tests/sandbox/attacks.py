@@ -119,6 +119,24 @@ def write_sysrq():
     return tried(attempt)
 
 
+@row("empty", "EACCES")
+def connections_of_the_machine():
+    def attempt():
+        with open("/proc/self/net/tcp") as file:
+            return "open" if len(file.readlines()) > 1 else "empty"
+    return tried(attempt)
+
+
+@row("own", "EACCES")
+def mounts_of_the_machine():
+    return tried(lambda: "open" if "/boot" in open("/proc/self/mountinfo").read() else "own")
+
+
+@row("open", "open")
+def own_facts():
+    return tried(lambda: [read("/proc/self/" + name) for name in ("status", "statm", "maps", "environ")] and None)
+
+
 @row("ENOENT", "EACCES")
 def list_network_devices():
     return tried(os.listdir, "/sys/class/net")
@@ -320,10 +338,15 @@ for name, wanted, number, *arguments in SYSCALLS:
 
 # ---- what one user may do to another process or file of the same user (the server's, in nonroot)
 FOREIGN = [("prlimit_of_server", 302, PID, 7, struct.pack("QQ", 5, 5), 0), ("priority_of_server", 141, 0, PID, 19),
-           ("priority_of_user", 141, 2, 0, 19), ("affinity_of_server", 203, PID, 8, struct.pack("Q", 1))]
+           ("affinity_of_server", 203, PID, 8, struct.pack("Q", 1))]
 for name, number, *arguments in FOREIGN:
     row("EPERM ESRCH", "EPERM")(lambda number=number, arguments=arguments: call(number, *arguments))
     rows[-1] = (name,) + rows[-1][1:]
+
+
+@row("open", "open", "EPERM")
+def priority_of_user():
+    return call(141, 2, 0, 19)
 
 
 @row("ENOENT", "EACCES EPERM", "unchanged")

@@ -96,7 +96,8 @@ int run(const Plan &plan, int seconds, char **arguments)
     if (tree.kernel == 0) {
         std::vector<StepTime> times;
         if (!apply(plan, *zygote.prepared, times, failure)) ::_exit(complain(failure));
-        if (keptDescriptor() >= 0) ::fcntl(keptDescriptor(), F_SETFD, 0);
+        for (const int kept : keptDescriptors())
+            ::fcntl(kept, F_SETFD, 0);
         ::_exit(execute(arguments, plan));
     }
     if (plan.tier == Tier::Full) zygote.pids.leave(failure);
