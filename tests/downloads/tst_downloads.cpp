@@ -1,0 +1,217 @@
+// /dl and /charts over real sockets, with the real store and a real PostgreSQL.
+#include "base/Ids.h"
+#include "downloads/Downloads.h"
+#include "http/HttpServer.h"
+#include "http/RawClient.h"
+#include "storage/ClusterFixture.h"
+#include "storage/Sql.h"
+#include <QElapsedTimer>
+#include <QFile>
+#include <QJsonDocument>
+#include <QTest>
+
+using namespace power;
+using storage::test::await;
+
+class tst_downloads : public QObject
+{
+    Q_OBJECT
+    std::unique_ptr<storage::test::ClusterFixture> m_cluster;
+    std::unique_ptr<storage::Database> m_database;
+    QTemporaryDir m_dir;
+    std::unique_ptr<workspace::Workspaces> m_all;
+    std::shared_ptr<workspace::Workspace> m_space;
+    std::unique_ptr<files::FileStore> m_store;
+    http::Dispatcher m_routes, m_closedRoutes;
+    std::unique_ptr<http::HttpServer> m_server, m_closed;
+
+    files::StoredFile put(const QString &path, const QByteArray &content)
+    {
+        auto writer = m_space->create(path);
+        const bool written = writer.ok() && (*writer)->write(content).ok() && (*writer)->commit().ok();
+        const auto got = await(m_store->store(QStringLiteral("owner"), QStringLiteral("q3"), m_space, path));
+        if (!written || !got)
+            qFatal("not stored: %s", qPrintable(path));
+        return *got;
+    }
+    RawClient::Answer ask(const QByteArray &method, const QString &path, const QByteArray &fields = {})
+    {
+        RawClient client(m_server->port());
+        return client.ask(method + ' ' + path.toUtf8() + " HTTP/1.1\r\nHost: example.org\r\n" + fields + "\r\n");
+    }
+    qint64 number(const char *sql, const QString &id)
+    {
+        storage::Job<qint64> job = [sql, id](QSqlDatabase &connection) -> Result<qint64> {
+            const auto rows = storage::query(connection, sql, {id});
+            if (!rows)
+                return Unexpected<Error>{rows.error()};
+            return rows->isEmpty() ? 0 : rows->number(0, 0);
+        };
+        const auto got = await(m_database->run<qint64>(storage::Lane::Short, std::chrono::seconds(5), std::move(job)));
+        return got ? *got : -1;
+    }
+
+private Q_SLOTS:
+    void initTestCase()
+    {
+        m_cluster = std::make_unique<storage::test::ClusterFixture>();
+        const QString problem = m_cluster->start();
+        QVERIFY2(problem.isEmpty(), qPrintable(problem));
+        storage::Database::Config with;
+        with.url = m_cluster->url();
+        m_database = std::make_unique<storage::Database>(with);
+        QVERIFY(await(m_database->start()).ok());
+        files::FileStore::Config config;
+        config.directory = m_dir.filePath(QStringLiteral("files"));
+        config.maxFileBytes = 300ll << 20;
+        m_store = files::FileStore::create(config, *m_database);
+        QVERIFY(await(m_store->start()).ok());
+        m_all = workspace::Workspaces::open(m_dir.filePath(QStringLiteral("spaces"))).value();
+        m_space = *m_all->openSession({}, QStringLiteral("q3"));
+        downloads::addRoutes(m_routes, *m_store, {true, "4.0.0"});
+        downloads::addRoutes(m_closedRoutes, *m_store, {false, "4.0.0"});
+        m_server = std::make_unique<http::HttpServer>(m_routes);
+        m_closed = std::make_unique<http::HttpServer>(m_closedRoutes);
+        QVERIFY(m_server->listen({}).ok());
+        QVERIFY(m_closed->listen({}).ok());
+    }
+    void cleanupTestCase()
+    {
+        m_server.reset();
+        m_closed.reset();
+        m_store.reset();
+        if (m_database)
+            QCoro::waitFor(m_database->stop());
+        m_database.reset();
+        m_cluster.reset();
+    }
+
+    void downloads()
+    {
+        QByteArray data;
+        for (int i = 0; i < 200'000; ++i)
+            data += QByteArray::number(i) + '\n';
+        const auto file = put(QStringLiteral("out/Über 表.csv"), data);
+        const auto got = ask("GET", file.downloadPath(), "Origin: https://client.example\r\n");
+        QCOMPARE(got.status, 200);
+        QCOMPARE(got.body, data);
+        QCOMPARE(got.field("Content-Type"), QByteArray("text/csv; charset=utf-8"));
+        QCOMPARE(got.field("Content-Length"), QByteArray::number(data.size()));
+        QCOMPARE(got.field("Content-Disposition"), QByteArray("attachment; filename=\"Uber _.csv\"; filename*=UTF-8''%C3%9Cber%20%E8%A1%A8.csv"));
+        QCOMPARE(got.field("Cache-Control"), QByteArray("private, max-age=3600"));
+        QCOMPARE(got.field("X-Session-Id"), QByteArray("q3"));
+        QCOMPARE(got.field("X-Content-Type-Options"), QByteArray("nosniff"));
+        QCOMPARE(got.field("Access-Control-Allow-Origin"), QByteArray("*"));
+        QVERIFY(got.field("Access-Control-Expose-Headers").contains("X-Session-Id"));
+        QVERIFY(!got.head.contains("Access-Control-Allow-Credentials"));
+        // The name does not matter, nor that it is there.
+        QCOMPARE(ask("GET", QStringLiteral("/dl/") + file.id).body, data);
+        QCOMPARE(ask("GET", QStringLiteral("/dl/") + file.id + QStringLiteral("/other/name")).body, data);
+        const auto head = ask("HEAD", file.downloadPath());
+        QCOMPARE(head.status, 200);
+        QCOMPARE(head.field("Content-Length"), QByteArray::number(data.size()));
+        QVERIFY(head.body.isEmpty());
+        const auto options = ask("OPTIONS", file.downloadPath(), "Origin: https://client.example\r\nAccess-Control-Request-Method: GET\r\n");
+        QCOMPARE(options.status, 204);
+        QVERIFY(options.field("Access-Control-Allow-Methods").contains("HEAD"));
+        QCOMPARE(options.field("Access-Control-Max-Age"), QByteArray("3600"));
+        QCOMPARE(ask("POST", file.downloadPath(), "Content-Length: 0\r\n").status, 405);
+        QTRY_COMPARE(number("SELECT downloads FROM power.files WHERE id = $1::uuid", file.id), 3);
+    }
+
+    void rangesAndTags()
+    {
+        const QByteArray data(100'000, 'x');
+        const auto file = put(QStringLiteral("r.bin"), "start" + data + "end");
+        const auto part = ask("GET", file.downloadPath(), "Range: bytes=-3\r\n");
+        QCOMPARE(part.status, 206);
+        QCOMPARE(part.body, QByteArray("end"));
+        QCOMPARE(part.field("Content-Range"), QByteArray("bytes 100005-100007/100008"));
+        QCOMPARE(ask("GET", file.downloadPath(), "Range: bytes=0-4\r\n").body, QByteArray("start"));
+        const auto beyond = ask("GET", file.downloadPath(), "Range: bytes=100008-\r\n");
+        QCOMPARE(beyond.status, 416);
+        QCOMPARE(beyond.field("Content-Range"), QByteArray("bytes */100008"));
+        const QByteArray tag = part.field("ETag");
+        QCOMPARE(ask("GET", file.downloadPath(), "If-None-Match: " + tag + "\r\n").status, 304);
+        QCOMPARE(ask("GET", file.downloadPath(), "If-Range: \"other\"\r\nRange: bytes=0-4\r\n").status, 200);
+    }
+
+    void problems()
+    {
+        const auto check = [this](const QString &path, int status) {
+            const auto got = ask("GET", path);
+            const QJsonObject body = QJsonDocument::fromJson(got.body).object();
+            return got.status == status && !body.value(QStringLiteral("error")).toString().isEmpty()
+                   && !body.value(QStringLiteral("hint")).toString().isEmpty() && got.field("Access-Control-Allow-Origin") == "*";
+        };
+        QVERIFY(check(QStringLiteral("/dl/not-a-uuid"), 400));
+        QVERIFY(check(QStringLiteral("/dl/") + newUuid() + QStringLiteral("/x"), 404));
+        const auto file = put(QStringLiteral("old.txt"), "x");
+        number("UPDATE power.files SET expires_at = now() - interval '1 s' WHERE id = $1::uuid", file.id);
+        QVERIFY(check(file.downloadPath(), 410));
+        QVERIFY(check(QStringLiteral("/charts/q3/none.png"), 404));
+        QVERIFY(check(QStringLiteral("/charts/none/chart.png"), 404));
+        for (const char *path : {"/charts/q3/..%2F..%2Fetc%2Fpasswd", "/charts/q3/../../etc/passwd", "/charts/../etc/passwd", "/dl/../etc/passwd"})
+            QVERIFY2(ask("GET", QLatin1String(path)).status >= 400, path);
+    }
+
+    void charts()
+    {
+        const QByteArray png = QByteArrayLiteral("\x89PNG\r\n\x1a\n") + QByteArray(1000, 'p');
+        const auto file = put(QStringLiteral("chart_001.png"), png);
+        put(QStringLiteral("page.html"), "<html><script>1</script></html>");
+        auto writer = m_space->create(QStringLiteral("private.png"));
+        QVERIFY((*writer)->write(png) && (*writer)->commit());
+        const auto got = ask("GET", file.chartPath());
+        QCOMPARE(got.status, 200);
+        QCOMPARE(got.body, png);
+        QCOMPARE(got.field("Content-Type"), QByteArray("image/png"));
+        QVERIFY(got.field("Content-Disposition").startsWith("inline"));
+        QCOMPARE(got.field("Cache-Control"), QByteArray("public, max-age=3600"));
+        QCOMPARE(got.field("X-Power-Interpreter"), QByteArray("4.0.0"));
+        QCOMPARE(got.field("X-Session-Id"), QByteArray("q3"));
+        QCOMPARE(ask("HEAD", file.chartPath()).status, 200);
+        QCOMPARE(ask("GET", QStringLiteral("/charts/q3/page.html")).field("Content-Security-Policy"), QByteArray("sandbox"));
+        QCOMPARE(ask("GET", QStringLiteral("/charts/q3/private.png")).status, 404);
+        RawClient closed(m_closed->port());
+        QCOMPARE(closed.ask("GET " + file.chartPath().toUtf8() + " HTTP/1.1\r\nHost: localhost\r\n\r\n").status, 404);
+    }
+
+    void bigFilesAtFlatMemory()
+    {
+        const qint64 size = 200ll << 20;
+        {
+            auto writer = m_space->create(QStringLiteral("big.bin"));
+            QByteArray piece(1 << 20, 'z');
+            for (qint64 done = 0; done < size; done += piece.size())
+                QVERIFY((*writer)->write(piece));
+            QVERIFY((*writer)->commit());
+        }
+        const auto file = await(m_store->store(QStringLiteral("owner"), QStringLiteral("q3"), m_space, QStringLiteral("big.bin")));
+        QVERIFY2(file.ok(), file ? "" : qPrintable(file.error().text()));
+        const auto resident = [] {
+            QFile status(QStringLiteral("/proc/self/statm"));
+            return status.open(QIODevice::ReadOnly) ? status.readAll().split(' ').value(1).toLongLong() * 4096 : 0;
+        };
+        QTcpSocket socket;
+        socket.setReadBufferSize(1 << 20);
+        socket.connectToHost(QHostAddress::LocalHost, m_server->port());
+        QVERIFY(QTest::qWaitFor([&] { return socket.state() == QAbstractSocket::ConnectedState; }));
+        const qint64 before = resident();
+        qint64 got = 0, most = 0;
+        QElapsedTimer time;
+        time.start();
+        socket.write("GET " + file->downloadPath().toUtf8() + " HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n");
+        connect(&socket, &QTcpSocket::readyRead, this, [&] {
+            got += socket.readAll().size();
+            most = qMax(most, resident());
+        });
+        QTRY_VERIFY_WITH_TIMEOUT(got > size, 30'000);
+        qInfo("GET /dl of 200 MB: %.0f MB/s (client in the same thread), %.1f MB more memory", double(size) / 1e6 / (double(time.nsecsElapsed()) / 1e9),
+              double(most - before) / 1e6);
+        QVERIFY(most - before < (32 << 20));
+    }
+};
+
+QTEST_GUILESS_MAIN(tst_downloads)
+#include "tst_downloads.moc"

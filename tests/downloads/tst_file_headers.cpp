@@ -1,0 +1,89 @@
+// Disposition, ranges and tags.
+#include "downloads/FileHeaders.h"
+#include <QTest>
+
+using namespace power;
+using namespace power::downloads;
+
+class tst_file_headers : public QObject
+{
+    Q_OBJECT
+private Q_SLOTS:
+    void dispositions_data()
+    {
+        QTest::addColumn<QString>("name");
+        QTest::addColumn<QByteArray>("value");
+        QTest::newRow("plain") << QStringLiteral("out/report.xlsx") << QByteArray("attachment; filename=\"report.xlsx\"; filename*=UTF-8''report.xlsx");
+        QTest::newRow("unicode") << QStringLiteral("Übersicht 表.csv")
+                                 << QByteArray("attachment; filename=\"Ubersicht _.csv\"; filename*=UTF-8''%C3%9Cbersicht%20%E8%A1%A8.csv");
+        QTest::newRow("quotes") << QStringLiteral("a\"b\\c'd(1)*%.csv")
+                                << QByteArray("attachment; filename=\"a_b_c'd(1)*_.csv\"; filename*=UTF-8''a%22b%5Cc%27d%281%29%2A%25.csv");
+        QTest::newRow("emoji") << QStringLiteral("\U0001F600.png") << QByteArray("attachment; filename=\"_.png\"; filename*=UTF-8''%F0%9F%98%80.png");
+        QTest::newRow("line break") << QStringLiteral("a\r\nX: y") << QByteArray("attachment; filename=\"a__X: y\"; filename*=UTF-8''a%0D%0AX%3A%20y");
+    }
+    void dispositions()
+    {
+        QFETCH(QString, name);
+        QTEST(contentDisposition(Disposition::Attachment, name), "value");
+    }
+
+    void ranges_data()
+    {
+        QTest::addColumn<QByteArray>("header");
+        QTest::addColumn<int>("kind");
+        QTest::addColumn<qint64>("first");
+        QTest::addColumn<qint64>("length");
+        const auto row = [](const char *header, int kind, qint64 first, qint64 length) {
+            QTest::newRow(header) << QByteArray(header) << kind << first << length;
+        };
+        row("", ByteRange::Whole, 0, 100);
+        row("bytes=0-9", ByteRange::Part, 0, 10);
+        row("bytes=90-", ByteRange::Part, 90, 10);
+        row("bytes=90-1000", ByteRange::Part, 90, 10);
+        row("bytes=-10", ByteRange::Part, 90, 10);
+        row("bytes=-1000", ByteRange::Part, 0, 100);
+        row("bytes=100-", ByteRange::Unsatisfiable, 0, 0);
+        row("bytes=-0", ByteRange::Unsatisfiable, 0, 0);
+        row("bytes=9-1", ByteRange::Whole, 0, 100);
+        row("bytes=0-1,5-6", ByteRange::Whole, 0, 100);
+        row("bytes=-", ByteRange::Whole, 0, 100);
+        row("bytes=--5", ByteRange::Whole, 0, 100);
+        row("bytes=x-5", ByteRange::Whole, 0, 100);
+        row("bytes=99999999999999999999-", ByteRange::Whole, 0, 100);
+        row("items=0-9", ByteRange::Whole, 0, 100);
+    }
+    void ranges()
+    {
+        QFETCH(QByteArray, header);
+        const ByteRange range = rangeOf(header, 100);
+        QTEST(int(range.kind), "kind");
+        QTEST(range.first, "first");
+        QTEST(range.length, "length");
+    }
+
+    void tags()
+    {
+        QVERIFY(matchesTag("\"a\"", "\"a\""));
+        QVERIFY(matchesTag("\"b\", W/\"a\"", "\"a\""));
+        QVERIFY(matchesTag("*", "\"a\""));
+        QVERIFY(!matchesTag("", "\"a\""));
+        QVERIFY(!matchesTag("\"b\"", "\"a\""));
+    }
+
+    void scriptableTypesAreSandboxed()
+    {
+        files::StoredFile file;
+        file.name = QStringLiteral("x");
+        for (const char *type : {"text/html", "image/svg+xml", "application/xml"}) {
+            file.mime = QLatin1String(type);
+            QCOMPARE(fileHeaders(file, Disposition::Inline).value("Content-Security-Policy"), QByteArray("sandbox"));
+        }
+        file.mime = QStringLiteral("image/png");
+        QVERIFY(!fileHeaders(file, Disposition::Inline).contains("Content-Security-Policy"));
+        file.mime = QStringLiteral("a\r\nb");
+        QCOMPARE(fileHeaders(file, Disposition::Inline).value("Content-Type"), QByteArray("application/octet-stream"));
+    }
+};
+
+QTEST_GUILESS_MAIN(tst_file_headers)
+#include "tst_file_headers.moc"
