@@ -11,15 +11,16 @@ namespace power::mcp {
 using operations::Answer;
 using operations::Caller;
 
-namespace {
-constexpr qsizetype kLargestBatch = 100;
-
 // What one message is answered with; an empty body = nothing to say (notification, response).
+// Coroutine frames hold it, so it is not in the anonymous namespace (unity builds warn).
 struct Reply {
     int status = 200;
     QByteArray body;
     http::Headers headers;
 };
+
+namespace {
+constexpr qsizetype kLargestBatch = 100;
 
 Reply rejected(const Rejection &rejection)
 {

@@ -358,10 +358,14 @@ private Q_SLOTS:
         init();
 
         // Without a session two calls of one id from one address are two clients.
-        const auto one = send(Door::Sse, legacy), two = send(Door::Sse, legacy);
+        const auto one = send(Door::Sse, legacy);
+        const OneShot<int> first = std::exchange(m_seen->slow, OneShot<int>());
+        const auto two = send(Door::Sse, legacy);
         send(Door::Sse, cancelOf("9"));
         QVERIFY(!one->isAnswered() && !two->isAnswered());
+        first.resolve(1);
         m_seen->slow.resolve(1);
+        QVERIFY(one->isAnswered() && two->isAnswered());
         init();
 
         const QByteArray modern = q("{'jsonrpc':'2.0','id':9,'method':'tools/call','params':{'name':'slow',") + kMeta + "}}";
