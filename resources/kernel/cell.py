@@ -127,9 +127,10 @@ class Session:
         tree, text = self.parse(source, name)
         statements, expression = self.compiled(tree, name)
         if self.shell is not None:
-            self.shell.execution_count = self.count
-            ipython.run_callbacks(self.shell, "pre_execute", source)
-            ipython.run_callbacks(self.shell, "pre_run_cell", source)
+            if "get_ipython" in text:
+                self.shell.execution_count = self.count
+            if ipython.has_callbacks(self.shell):
+                ipython.run_callbacks(self.shell, ("pre_execute", "pre_run_cell"), source)
         if statements is not None:
             self.call(statements)
         if expression is not None:
@@ -168,9 +169,8 @@ class Session:
                 done["error"]["hint"] = hint
             error.__traceback__ = None  # its frames hold the cell's data
         done["hard"] = _power.was_hard()
-        if self.shell is not None and done["status"] != "interrupted":
-            ipython.run_callbacks(self.shell, "post_execute", source)
-            ipython.run_callbacks(self.shell, "post_run_cell", source)
+        if self.shell is not None and done["status"] != "interrupted" and ipython.has_callbacks(self.shell):
+            ipython.run_callbacks(self.shell, ("post_execute", "post_run_cell"), source)
         self.end_figures(done["status"])
         done["count"] = self.count
         names.describe(self.namespace, done)

@@ -87,7 +87,8 @@ def publish(kind, data, name=None, alt=None):
     _power.send(DISPLAY, json.dumps(meta).encode(), b"".join(blobs))
 
 
-PLAIN = {int, bool, float, complex, str, bytes, list, dict, tuple, set, frozenset}
+ATOMS = {int, bool, str, bytes, complex}
+PLAIN = {float, list, dict, tuple, set, frozenset}
 
 
 def formatted(value):
@@ -95,7 +96,10 @@ def formatted(value):
     if Current.shell is None:
         return {"text/plain": jsonsafe.text_of(value)}
     formatter = Current.shell.display_formatter
-    if type(value) in PLAIN:  # the other formatters have nothing for these, and are slow to say so
+    kind = type(value)
+    if kind in ATOMS or (kind is float and formatter.formatters["text/plain"].float_format == "%r"):
+        return {"text/plain": repr(value)}
+    if kind in PLAIN:  # the other formatters have nothing for these, and are slow to say so
         return {"text/plain": formatter.formatters["text/plain"](value)}
     data, _ = formatter.format(value)
     return data

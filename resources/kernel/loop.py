@@ -15,6 +15,7 @@ RUN, TASK, READY, DONE = 1, 2, 16, 18
 
 MAX_META = 36_000  # of the 64 KiB of a frame; RESULT may take 24,000 more
 
+to_json = json.JSONEncoder(ensure_ascii=False).encode
 state = {}
 
 
@@ -108,13 +109,13 @@ def send_done(run, done, blob, notes):
     done.update(run=run, epoch=_power.mark("f"))
     done.setdefault("notes", notes)
     result = done.pop("result", None)
-    text = json.dumps(done, ensure_ascii=False)
+    text = to_json(done)
     if len(text.encode("utf-8", "replace")) > MAX_META:
         done.pop("types", None)
         done["notes"] = done["notes"][:3]
         if "error" in done:
             done["error"]["value"] = done["error"]["value"][:1000]
-        text = json.dumps(done, ensure_ascii=False)
+        text = to_json(done)
     if result is not None:
         text = f'{text[:-1]}, "result": {result}}}'
     _power.send(DONE, text.encode("utf-8", "replace"), blob)

@@ -31,11 +31,10 @@ def collect():
 def user_variables(namespace):
     """(name, value) of what the session's own code made."""
     for name, value in list(namespace.items()):
-        if name.startswith("_") or name in HIDDEN or isinstance(value, types.ModuleType):
+        if START.get(name, START) is value or name in HIDDEN or name[:1] == "_":
             continue
-        if name in START and START[name] is value:
-            continue
-        yield name, value
+        if not isinstance(value, types.ModuleType):
+            yield name, value
 
 
 HIDDEN = {"In", "Out", "RESULT", "SANDBOX_DIR", "get_ipython", "exit", "quit", "display"}

@@ -91,13 +91,18 @@ def create(namespace):
     return shell
 
 
-def run_callbacks(shell, event, source):
+def has_callbacks(shell):
+    return any(shell.events.callbacks.values())
+
+
+def run_callbacks(shell, events, source):
     """Extensions such as autoreload hang on IPython's events."""
-    for call in list(shell.events.callbacks.get(event, ())):
-        try:
-            if event in ("pre_run_cell", "post_run_cell"):
-                call(types.SimpleNamespace(raw_cell=source, silent=False, store_history=False))
-            else:
-                call()
-        except Exception as error:
-            print(f"A callback for {event} failed: {error!r}", file=sys.stderr)
+    for event in events:
+        for call in list(shell.events.callbacks.get(event, ())):
+            try:
+                if event.endswith("_run_cell"):
+                    call(types.SimpleNamespace(raw_cell=source, silent=False, store_history=False))
+                else:
+                    call()
+            except Exception as error:
+                print(f"A callback for {event} failed: {error!r}", file=sys.stderr)
