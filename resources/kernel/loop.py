@@ -72,8 +72,19 @@ def fit_builtins():
     builtins.exit, builtins.quit = Quit("exit"), Quit("quit")
 
 
+def path_rules(plan):
+    """(path in code, real path) where no mount namespace makes the first true. Real places that happen to lie
+    below /tmp stay what they are."""
+    if plan.get("tier") == "full" or not plan.get("workspace"):
+        return []
+    pairs = [(plan.get("workspaceInside"), plan["workspace"]), ("/tmp", plan.get("scratch"))]
+    rules = [(inner, real) for inner, real in pairs if inner and real and inner != real]
+    real = [plan["workspace"], plan.get("scratch"), *plan.get("readOnly", ()), sys.prefix, os.environ.get("MPLCONFIGDIR")]
+    return [(path, path) for path in real if path and path.startswith("/tmp/")] + rules
+
+
 def outside(path, rules):
-    """The real path: programs started by a cell do not see the mapping."""
+    """The real path: programs started by a cell do not see the translation."""
     for inner, real in rules:
         if path == inner or path.startswith(inner + "/"):
             return real + path[len(inner) :]
@@ -82,7 +93,7 @@ def outside(path, rules):
 
 def settle(info):
     """The forked child becomes a session of its own."""
-    rules = [(rule["from"], rule["to"]) for rule in info.get("map") or ()]
+    rules = path_rules(info.get("plan") or {})
     for name, value in (("HOME", info.get("home")), ("TMPDIR", info.get("tmp")), ("PWD", info.get("cwd"))):
         if value:
             os.environ[name] = outside(value, rules)
@@ -153,10 +164,7 @@ def task(session, meta):
 def main(info):
     """Serves frames until the server closes the connection. Never returns."""
     settle(info)
-    directory = info.get("cwd")
-    if not directory or not os.path.isdir(directory):
-        directory = os.getcwd()
-    figures.workspace = os.getcwd()
+    directory = figures.workspace = os.getcwd()
     session = cell.Session(state["shell"])
     session.start(directory)
     _power.send(READY, json.dumps({"pid": os.getpid(), "python": platform.python_version()}).encode(), b"")

@@ -50,7 +50,7 @@ bool backward(char *path, std::size_t size)
     if (!pathRules)
         return true;
     for (const auto &[from, to] : *pathRules) {
-        if (!startsWith(path, to))
+        if (from == to || !startsWith(path, to))
             continue;
         const std::string rest = path + to.size();
         if (from.size() + rest.size() >= size)

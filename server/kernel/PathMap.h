@@ -8,8 +8,8 @@
 
 namespace power::kernel {
 
-// From now on, absolute paths at or below `first` mean `second`; getcwd() answers the other way round. Convenience,
-// not a wall: the sandbox checks the real path. Empty list = off (the state at start).
+// From now on, absolute paths at or below `first` mean `second` (the first rule that fits counts; one with both the
+// same is an exception from later ones); getcwd() answers the other way round. Convenience, not a wall: the sandbox checks the real path. Empty list = off (the state at start).
 // Thread: once, before other threads exist.
 void mapPaths(std::vector<std::pair<std::string, std::string>> rules);
 

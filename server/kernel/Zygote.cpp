@@ -98,6 +98,7 @@ void Zygote::spawn(const py::dict &meta)
     order.id = py::str(dumps(meta["spawn"]));
     const py::dict plan = meta["plan"];
     const py::dict kernel = meta["kernel"];
+    kernel["plan"] = plan; // the kernel translates its paths where no mount namespace does
     order.kernel = py::str(dumps(kernel));
     if (kernel.contains("cwd"))
         order.cwd = py::str(kernel["cwd"]);

@@ -73,7 +73,7 @@ class Zygote:
         ours, theirs = socket.socketpair()
         self.cache = os.environ.get("POWER_TEST_CACHE") or os.path.join(tempfile.gettempdir(), "power-kernel-test-cache")
         os.makedirs(self.cache, exist_ok=True)
-        if "POWER_PYTHON_ENV" in os.environ:  # the venv with the locked stack, where it is built
+        if os.environ.get("POWER_PYTHON_ENV"):  # the venv with the locked stack, where it is built
             environment = {"POWER_PYTHON_ENV": os.environ["POWER_PYTHON_ENV"], **(environment or {})}
         clean = {"PATH": "/usr/bin:/bin", "MPLCONFIGDIR": self.cache, "LANG": "C.UTF-8", **(environment or {})}
         theirs_fd = theirs.fileno()
@@ -139,7 +139,7 @@ class Answer:
 
 
 class Kernel:
-    def __init__(self, zygote, plan=None, map_paths=None, **kernel):
+    def __init__(self, zygote, plan=None, **kernel):
         self.zygote = zygote
         self.workspace = tempfile.mkdtemp(prefix="pk-ws-")
         self.scratch = tempfile.mkdtemp(prefix="pk-tmp-")
@@ -153,8 +153,6 @@ class Kernel:
         plan = plan or {"tier": "none", "workspace": self.workspace, "workspaceInside": self.workspace, "scratch": self.scratch}
         info = {"session": "test", "token": TOKEN, "cwd": self.workspace, "home": self.workspace, "tmp": self.scratch,
                 "run_as": "kernel", **kernel}
-        if map_paths:
-            info["map"] = [{"from": a, "to": b or self.scratch} for a, b in map_paths]
         started = time.monotonic()
         zygote.frames.send(SPAWN, {"spawn": zygote.spawned, "plan": plan, "kernel": info},
                            fds=[theirs.fileno(), out_write, err_write, life_read])

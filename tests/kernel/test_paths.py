@@ -18,7 +18,7 @@ class Paths(KernelTest):
         for path in (workspace, scratch):
             self.addCleanup(shutil.rmtree, path, True)
         plan = {"tier": "none", "workspace": workspace, "workspaceInside": INSIDE, "scratch": scratch}
-        kernel = self.zygote.spawn(plan=plan, cwd=INSIDE, home=INSIDE, tmp="/tmp", map_paths=[("/tmp", scratch), (INSIDE, workspace)])
+        kernel = self.zygote.spawn(plan=plan, cwd=INSIDE, home=INSIDE, tmp="/tmp")
         kernel.workspace, kernel.scratch = workspace, scratch
         return kernel
 

@@ -36,10 +36,9 @@ class Tiers(unittest.TestCase):
         plan = {"tier": tier, "landlockAbi": probe["landlock"], "uid": uid, "gid": uid, "workspace": workspace,
                 "workspaceInside": inside, "scratch": scratch, "memoryBytes": 1 << 30, "fileBytes": 1 << 28,
                 "readOnly": [self.zygote.cache]}
-        mapping = None if tier == "full" else [("/tmp", scratch), (inside, workspace)]
-        kernel = Kernel(self.zygote, plan=plan, cwd=inside, home=inside, tmp="/tmp", map_paths=mapping)
+        kernel = Kernel(self.zygote, plan=plan, cwd=inside, home=inside, tmp="/tmp")
         self.addCleanup(lambda: kernel.pid in self.zygote.exits or kernel.stop())
-        kernel.real = workspace
+        kernel.real, kernel.scratch_directory = workspace, scratch
         return kernel
 
     def check(self, tier):
@@ -57,6 +56,11 @@ class Tiers(unittest.TestCase):
         self.assertEqual(answer.displays("figure")[0]["name"], "chart_001.png")
         self.assertTrue(os.path.exists(os.path.join(kernel.real, "chart_001.png")))
         self.assertIn("shell", answer.stdout)
+        self.assertEqual(ok("open('/tmp/t.txt', 'w').write('t'); os.getcwd(), SANDBOX_DIR, os.listdir('/tmp')").result,
+                         "('/app/sandbox_data/s1', '/app/sandbox_data/s1', ['t.txt'])")
+        self.assertEqual(os.listdir(kernel.scratch_directory), ["t.txt"])
+        ok("open('/app/sandbox_data/s1/u.txt', 'w').close()")
+        self.assertTrue(os.path.exists(os.path.join(kernel.real, "u.txt")))
         answer = kernel.run("import socket\nsocket.create_connection(('93.184.216.34', 80), timeout=5)")
         self.assertIn("fetch_from_url", answer.done["error"]["hint"])
         answer = kernel.run("import urllib.request\nurllib.request.urlopen('http://example.com/')")
