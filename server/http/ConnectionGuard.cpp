@@ -42,6 +42,9 @@ void ConnectionGuard::admit()
     m_socket->setSocketOption(QAbstractSocket::LowDelayOption, 1);
     m_socket->setSocketOption(QAbstractSocket::KeepAliveOption, 1);
     m_peer = m_socket->peerAddress();
+    bool isFour = false; // an IPv4 client of an IPv6 socket
+    if (const quint32 four = m_peer.toIPv4Address(&isFour); isFour)
+        m_peer = QHostAddress(four);
     m_peerPort = m_socket->peerPort();
     connect(m_socket, &QIODevice::readyRead, this, &ConnectionGuard::onReadable);
     connect(m_socket, &QIODevice::bytesWritten, this, &ConnectionGuard::onBytesWritten);
@@ -130,6 +133,7 @@ bool ConnectionGuard::readHead()
         return false;
     if (!m_headStarted) {
         m_headStarted = true;
+        m_head = RequestHead();
         m_arrived = Clock::now();
         m_deadline = m_arrived + limits.headerTimeout;
     }
@@ -299,17 +303,8 @@ void ConnectionGuard::dispatch(QByteArray body)
     const Request &kept = exchange->request();
     if (m_forbidden)
         return exchange->reply(refusalResponse({403, m_forbidden}, kept.id));
-    if (m_match.handler) {
-        try {
-            (*m_match.handler)(exchange);
-        } catch (const std::exception &failure) {
-            log::error("handler_threw", {{QStringLiteral("path"), kept.path},
-                                         {QStringLiteral("what"), QString::fromUtf8(failure.what())}});
-            if (!exchange->isAnswered())
-                exchange->reply(refusalResponse({500, "The server failed to handle this request."}, kept.id));
-        }
-        return;
-    }
+    if (m_match.handler)
+        return callHandler(exchange);
     const bool wholeServer = kept.path == u"*";
     if (kept.method == "OPTIONS" && (wholeServer || !m_match.allow.isEmpty()))
         return exchange->reply(optionsResponse(
@@ -323,6 +318,24 @@ void ConnectionGuard::dispatch(QByteArray body)
                                    kept.id);
     response.headers.add(QByteArrayLiteral("Allow"), m_match.allow);
     exchange->reply(std::move(response));
+}
+
+// Exceptions end here: beyond are Qt's frames and the event loop.
+void ConnectionGuard::callHandler(const std::shared_ptr<ExchangeImpl> &exchange)
+{
+    QString what;
+    try {
+        (*m_match.handler)(exchange);
+        return;
+    } catch (const std::exception &failure) {
+        what = QString::fromUtf8(failure.what());
+    } catch (...) {
+        what = QStringLiteral("not a std::exception");
+    }
+    const Request &request = exchange->request();
+    log::error("handler_threw", {{QStringLiteral("path"), request.path}, {QStringLiteral("what"), what}});
+    if (!exchange->isAnswered())
+        exchange->reply(refusalResponse({500, "The server failed to handle this request."}, request.id));
 }
 
 // A request that no handler will see: answers and ends the connection.

@@ -74,6 +74,7 @@ private:
     bool collectBody();
     void deliver(QByteArray raw);
     void dispatch(QByteArray body);
+    void callHandler(const std::shared_ptr<ExchangeImpl> &exchange);
     void refuse(const Refusal &refusal);
     void closeAfterWrite();
     void finishClose();

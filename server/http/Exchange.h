@@ -44,7 +44,7 @@ public:
     // At most `most` bytes; empty = end. An error closes the connection (the client sees a short body).
     virtual QCoro::Task<Result<QByteArray>> read(qint64 most) = 0;
     // A regular file's descriptor when the body is exactly [offset, offset+size) of it: it then leaves by
-    // sendfile(2). -1 otherwise. Stays owned by the source.
+    // sendfile(2) on a plain socket; over TLS read() is used. -1 otherwise. Stays owned by the source.
     virtual int fileDescriptor() const { return -1; }
     virtual qint64 fileOffset() const { return 0; }
 };

@@ -4,6 +4,9 @@
 #include <QElapsedTimer>
 #include <QJsonDocument>
 #include <QTest>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+#include <sstream>
 
 using namespace power;
 using namespace power::http;
@@ -292,10 +295,36 @@ private Q_SLOTS:
         QVERIFY(preflight.field("Access-Control-Allow-Credentials").isEmpty());
     }
 
+    void everyExchangeIsLoggedOnce()
+    {
+        m_test->routes.add("GET", QStringLiteral("/noted"), [](ExchangePtr exchange) {
+            exchange->note(QStringLiteral("tool"), QStringLiteral("execute_code"));
+            exchange->reply(Response::bytes(200, "text/plain", "12345"));
+        });
+        const auto before = spdlog::default_logger();
+        std::ostringstream lines;
+        auto logger = std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(lines));
+        logger->set_pattern("%v");
+        spdlog::set_default_logger(logger);
+        RawClient client(port());
+        client.ask(get("/noted?secret=1", "X-Request-Id: abc\r\n"));
+        client.ask("GET /\r\n\r\n");
+        spdlog::set_default_logger(before);
+        const QByteArrayList found = QByteArray::fromStdString(lines.str()).trimmed().split('\n');
+        QCOMPARE(found.size(), 2);
+        for (const char *part : {" http_request ", " method=GET", " path=/noted ", " status=200", " bytes=5", " peer=127.0.0.1",
+                                 " request_id=abc", " tool=execute_code", " ms="})
+            QVERIFY2(found[0].contains(part), found[0].constData());
+        QVERIFY2(found[1].contains(" status=400"), found[1].constData());
+        QVERIFY(!found[1].contains("/noted"));
+    }
+
     void handlersThatFailAnswer500()
     {
         RawClient client(port());
+        m_test->routes.add("GET", QStringLiteral("/throw-int"), [](ExchangePtr) { throw 42; });
         QCOMPARE(client.ask(get("/throw")).status, 500);
+        QCOMPARE(client.ask(get("/throw-int")).status, 500);
         QCOMPARE(client.ask(get("/forget")).status, 500);
         QCOMPARE(client.ask(get("/json")).status, 200);
     }
