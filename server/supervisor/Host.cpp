@@ -102,9 +102,9 @@ Host::Host(HostConfig config) : m_config(std::move(config))
 Host::~Host()
 {
     m_sampler.waitForDone();
-    for (const auto &[number, kernel] : m_kernels)
-        kernel->kill(QStringLiteral("cancelled"), QStringLiteral("The server stopped."));
-    m_kernels.clear();
+    const std::map<quint64, Shared> kernels = std::exchange(m_kernels, {});
+    for (const auto &[number, kernel] : kernels)
+        kernel->abandon();
     m_zygote.reset();
 }
 

@@ -31,7 +31,7 @@ std::size_t index(Pipe pipe)
 
 KernelProcess::KernelProcess(KernelHouse &house, quint64 number, KernelSpec spec, QString tier, QByteArray token,
                              Channels channels)
-    : m_house(house), m_number(number), m_spec(std::move(spec)), m_tier(std::move(tier)), m_token(std::move(token)),
+    : m_house(&house), m_number(number), m_spec(std::move(spec)), m_tier(std::move(tier)), m_token(std::move(token)),
       m_channels(std::move(channels)),
       m_decoder(std::max<std::size_t>(wire::kDefaultMaxBlob, std::size_t(m_spec.limits.displayBytes))),
       m_merger(m_token, {[this](Pipe pipe, QByteArrayView bytes) {
@@ -58,9 +58,34 @@ KernelProcess::KernelProcess(KernelHouse &house, quint64 number, KernelSpec spec
 
 KernelProcess::~KernelProcess()
 {
-    Poller &poller = m_house.poller();
-    for (const Poller::Id id : {m_controlWatch, m_pidWatch, m_pipeWatch[0], m_pipeWatch[1]})
-        poller.forget(id);
+    letGo();
+}
+
+// Nothing of the host is used after this.
+void KernelProcess::letGo()
+{
+    if (!m_house)
+        return;
+    Poller &poller = m_house->poller();
+    for (Poller::Id *id : {&m_controlWatch, &m_pidWatch, &m_pipeWatch[0], &m_pipeWatch[1]})
+        poller.forget(std::exchange(*id, 0));
+    for (QTimer *timer : {&m_deadline, &m_step, &m_quiet, &m_exitTimer, &m_treeTimer})
+        timer->stop();
+    m_channels = {};
+    m_house = nullptr;
+}
+
+void KernelProcess::abandon()
+{
+    if (m_state == State::Gone)
+        return;
+    kill(QStringLiteral("cancelled"), QStringLiteral("The server stopped."));
+    m_state = State::Gone;
+    letGo();
+    if (m_run)
+        settle(goneOutcome());
+    m_ready.resolve(fail(ErrorCode::Cancelled, QStringLiteral("The server stopped.")));
+    m_gone.open();
 }
 
 void KernelProcess::born(const SpawnedKernel &spawned)
@@ -78,7 +103,7 @@ void KernelProcess::born(const SpawnedKernel &spawned)
         return;
     }
     m_state = State::Living;
-    Poller &poller = m_house.poller();
+    Poller &poller = m_house->poller();
     m_controlWatch = poller.watch(m_channels.control.get(), EPOLLIN, [this](std::uint32_t events) { onControl(events); });
     m_pidWatch = poller.watch(m_pidfd.get(), EPOLLIN, [this](std::uint32_t) { onPidfd(); });
 }
@@ -132,7 +157,7 @@ void KernelProcess::readControl(bool untilEmpty)
         }
         if (size <= 0) {
             // Dead (the pidfd follows) or user code closed the channel: then no answer can ever come.
-            m_house.poller().forget(std::exchange(m_controlWatch, 0));
+            m_house->poller().forget(std::exchange(m_controlWatch, 0));
             if (!m_exited && m_state == State::Living && !m_exitTimer.isActive()) {
                 QTimer::singleShot(250ms, this, [this] {
                     if (!m_exited && m_state == State::Living)
@@ -197,7 +222,9 @@ bool KernelProcess::handle(wire::Frame &frame)
 
 void KernelProcess::watchPipes(bool on)
 {
-    Poller &poller = m_house.poller();
+    if (!m_house)
+        return;
+    Poller &poller = m_house->poller();
     for (const Pipe pipe : {Pipe::Out, Pipe::Err}) {
         Poller::Id &id = m_pipeWatch[index(pipe)];
         if (!on)
@@ -254,7 +281,7 @@ bool KernelProcess::readPipe(Pipe pipe, qsizetype budget)
 void KernelProcess::pipeEnded(Pipe pipe)
 {
     m_pipeEnded[index(pipe)] = true;
-    m_house.poller().forget(std::exchange(m_pipeWatch[index(pipe)], 0));
+    m_house->poller().forget(std::exchange(m_pipeWatch[index(pipe)], 0));
     m_merger.pipeEnded(pipe);
 }
 
@@ -280,7 +307,7 @@ void KernelProcess::write()
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0 && errno == EAGAIN) {
-            m_house.poller().change(m_controlWatch, EPOLLIN | EPOLLOUT);
+            m_house->poller().change(m_controlWatch, EPOLLIN | EPOLLOUT);
             return;
         }
         if (sent < 0)
@@ -289,7 +316,7 @@ void KernelProcess::write()
     }
     m_outgoing.clear();
     m_sent = 0;
-    m_house.poller().change(m_controlWatch, EPOLLIN);
+    m_house->poller().change(m_controlWatch, EPOLLIN);
 }
 
 void KernelProcess::violation(const QString &what)
@@ -314,12 +341,12 @@ void KernelProcess::kill(const QString &cause, const QString &reason, const QStr
         m_run->stage = 3;
     m_step.start(2s); // conclude without a report if not even SIGKILL is answered
     m_channels.lifeline.reset();
-    m_house.killTree(*this);
+    m_house->killTree(*this);
 }
 
 void KernelProcess::onPidfd()
 {
-    m_house.poller().forget(std::exchange(m_pidWatch, 0));
+    m_house->poller().forget(std::exchange(m_pidWatch, 0));
     m_exited = true;
     if (m_state != State::Living)
         return;
@@ -331,7 +358,7 @@ void KernelProcess::onPidfd()
         report.known = true;
         (info.si_code == CLD_EXITED ? report.code : report.signal) = info.si_status;
         conclude(report);
-    } else if (m_house.zygoteServes()) {
+    } else if (m_house->zygoteServes()) {
         m_exitTimer.start(kExitWait);
     } else {
         conclude({});
@@ -384,10 +411,10 @@ void KernelProcess::conclude(const ExitReport &report)
     log::info("kernel_died", {{QStringLiteral("session"), m_spec.sessionId}, {QStringLiteral("pid"), qint64(m_pid)},
                               {QStringLiteral("cause"), cause}, {QStringLiteral("reason"), m_deathReason}});
     watchPipes(false);
-    m_house.poller().forget(std::exchange(m_controlWatch, 0));
+    m_house->poller().forget(std::exchange(m_controlWatch, 0));
     m_step.stop();
     m_dead.start();
-    m_house.killTree(*this); // what it left behind
+    m_house->killTree(*this); // what it left behind
     m_channels.lifeline.reset();
     m_treeTimer.start(0ms);
     m_ready.resolve(fail(ErrorCode::Unavailable, QStringLiteral("The kernel died while it started. ") + m_deathReason));
@@ -424,14 +451,15 @@ void KernelProcess::waitForTree()
         return;
     }
     if (m_dead.hasExpired(500))
-        m_house.killTree(*this);
+        m_house->killTree(*this);
     m_treeTimer.start(m_dead.elapsed() < 100 ? 5ms : 50ms);
 }
 
 void KernelProcess::becomeGone()
 {
     m_state = State::Gone;
-    m_house.treeGone(*this);
+    m_house->treeGone(*this);
+    letGo();
     const auto call = std::exchange(m_onDeath, {});
     m_gone.open();
     if (call && !m_stopping)

@@ -76,6 +76,8 @@ public:
     OneShot<Done> goneShot() { return m_gone.pass(); }
     void setOnDeath(std::function<void()> call);
     void setStopping() { m_onDeath = {}; m_stopping = true; }
+    // The host ends now: kills what is left, resolves what is waited for, and never calls the host again.
+    void abandon();
 
 private:
     enum class State { Starting, Living, Dying, Gone };
@@ -104,8 +106,9 @@ private:
     void conclude(const ExitReport &report);
     void waitForTree();
     void becomeGone();
+    void letGo();
 
-    KernelHouse &m_house;
+    KernelHouse *m_house; // null once the tree is gone: handles may outlive the host
     quint64 m_number;
     KernelSpec m_spec;
     QString m_tier;

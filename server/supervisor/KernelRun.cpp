@@ -77,7 +77,7 @@ OneShot<RunOutcome> KernelProcess::begin(wire::FrameType type, const QString &ru
         return settled(refusal(QStringLiteral("ValueError"),
                                QStringLiteral("The variables sent with the code are above 64 KB: write them to a file instead.")));
     }
-    m_run = std::make_unique<Run>(m_spec.limits, m_house.spoolDirectory(), std::move(onOutput));
+    m_run = std::make_unique<Run>(m_spec.limits, m_house->spoolDirectory(), std::move(onOutput));
     m_run->id = runId;
     m_run->timeout = timeout;
     m_run->clock.start();
@@ -88,7 +88,7 @@ OneShot<RunOutcome> KernelProcess::begin(wire::FrameType type, const QString &ru
     m_run->cancel = cancel.onCancel([this] { ladder(QStringLiteral("cancelled"), {}, {}); });
     watchPipes(true);
     m_deadline.start(timeout);
-    m_house.runStarted(*this);
+    m_house->runStarted(*this);
     m_sent = 0;
     write();
     return shot;

@@ -85,7 +85,9 @@ QCoro::Task<Result<TierReport>> probeTier(HostConfig config)
     process.setArguments(arguments);
     process.start(QIODevice::ReadOnly);
     auto waiter = qCoro(process);
-    const bool finished = co_await waiter.waitForFinished(kProbeTimeout);
+    bool finished = co_await waiter.waitForStarted(kProbeTimeout);
+    if (finished)
+        finished = co_await waiter.waitForFinished(kProbeTimeout);
     if (!finished || process.exitStatus() != QProcess::NormalExit || process.error() == QProcess::FailedToStart) {
         const QString why = process.errorString();
         process.kill();
