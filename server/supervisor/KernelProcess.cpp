@@ -124,6 +124,7 @@ TreeTarget KernelProcess::target(bool walkDisk) const
     target.ownUid = m_spec.uid != 0 && m_spec.uid != ::geteuid() && m_tier != u"nonroot" && m_tier != u"none";
     target.workspace = QFile::encodeName(m_spec.workspace);
     target.scratch = QFile::encodeName(m_spec.scratch);
+    target.taskLimit = m_spec.limits.processes;
     target.walkDisk = walkDisk;
     return target;
 }

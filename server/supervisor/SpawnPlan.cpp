@@ -32,9 +32,12 @@ QJsonObject Host::plan(const KernelSpec &spec) const
     }
     for (const QString &path : m_config.readOnlyPaths)
         readOnly << path;
-    // RLIMIT_DATA counts what the fork inherits too. A tenth below the watchdog's limit: MemoryError comes first,
-    // and the variables survive.
-    const qint64 data = limits.memoryBytes > 0 ? limits.memoryBytes / 10 * 9 + m_baselineData : 0;
+    // RLIMIT_DATA counts what the fork inherits too. Below the watchdog's limit by more than a fresh kernel uses
+    // itself: MemoryError comes first, and the variables survive.
+    const qint64 fresh = 40ll << 20;
+    const qint64 data = limits.memoryBytes > 0
+                            ? std::max(limits.memoryBytes / 100 * 88 - fresh, fresh) + m_baselineData
+                            : 0;
     qint64 file = limits.fileBytes > 0 ? limits.fileBytes : limits.diskBytes;
     if (limits.diskBytes > 0)
         file = std::min(file, limits.diskBytes);

@@ -1,6 +1,7 @@
 #include "supervisor/TreeSampler.h"
 #include "supervisor/Fd.h"
 #include <QSet>
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -15,11 +16,13 @@ namespace power::supervisor {
 namespace {
 constexpr int kMaxWalk = 50'000;  // directory entries of one walk
 constexpr int kMaxDepth = 64;
+constexpr qsizetype kExact = 16; // processes of one tree whose memory is read exactly
 
 struct Process {
     pid_t pid = 0, parent = 0, group = 0, session = 0;
     quint32 uid = 0;
     int tasks = 0;
+    qint64 resident = 0;
     bool zombie = false;
 };
 
@@ -44,10 +47,11 @@ bool readProcess(pid_t pid, Process &out)
         return false;
     char state = 0;
     int parent = 0, group = 0, session = 0, threads = 0;
-    // After the name: state ppid pgrp session tty tpgid flags 4 faults 4 times priority nice num_threads
+    long resident = 0;
+    // After the name: state ppid pgrp session tty tpgid flags 4 faults 4 times priority nice num_threads 0 start vsize rss
     if (std::sscanf(stat.constData() + name + 1,
-                    " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d", &state, &parent, &group,
-                    &session, &threads) != 5)
+                    " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d %*d %*u %*u %ld", &state, &parent, &group,
+                    &session, &threads, &resident) != 6)
         return false;
     std::snprintf(path, sizeof path, "/proc/%d/status", int(pid));
     const QByteArray status = readSmall(path);
@@ -55,7 +59,7 @@ bool readProcess(pid_t pid, Process &out)
     if (uid < 0)
         return false;
     out = {pid, parent, group, session, quint32(std::strtoul(status.constData() + uid + 5, nullptr, 10)), threads,
-           state == 'Z' || state == 'X'};
+           qint64(resident) * ::sysconf(_SC_PAGESIZE), state == 'Z' || state == 'X'};
     return true;
 }
 
@@ -189,17 +193,28 @@ QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline)
     }
     const QList<Process> processes = allProcesses();
     const QHash<pid_t, qsizetype> owners = ownersOf(processes, targets);
+    QList<QList<Process>> trees(targets.size());
     for (const Process &process : processes) {
         const auto owner = owners.constFind(process.pid);
         if (owner == owners.constEnd() || process.zombie)
             continue;
-        TreeSample &sample = samples[*owner];
-        const bool isInit = process.pid == targets[*owner].initPid;
-        sample.memoryBytes += memoryOf(process.pid, isInit ? 0 : baseline);
-        if (isInit)
+        trees[*owner].append(process);
+        if (process.pid == targets[*owner].initPid)
             continue;
-        ++sample.processes;
-        sample.tasks += process.tasks;
+        ++samples[*owner].processes;
+        samples[*owner].tasks += process.tasks;
+    }
+    for (qsizetype i = 0; i < trees.size(); ++i) {
+        // Exact for the largest ones; a fork bomb must not buy itself time with what it costs to look at it.
+        std::sort(trees[i].begin(), trees[i].end(),
+                  [](const Process &one, const Process &two) { return one.resident > two.resident; });
+        const bool crowded = targets[i].taskLimit > 0 && samples[i].tasks >= targets[i].taskLimit;
+        const qsizetype exact = crowded ? 0 : kExact;
+        for (qsizetype n = 0; n < trees[i].size(); ++n) {
+            const Process &process = trees[i][n];
+            samples[i].memoryBytes += n < exact ? memoryOf(process.pid, baseline)
+                                                 : std::max<qint64>(0, process.resident - baseline);
+        }
     }
     return samples;
 }

@@ -14,6 +14,7 @@ struct TreeTarget {
     quint32 uid = 0;
     bool ownUid = false;    // the uid belongs to this session alone: every process of it counts
     QByteArray workspace, scratch;
+    int taskLimit = 0;      // trees at it are only counted: they are about to be ended
     bool walkDisk = false;
 };
 
