@@ -120,7 +120,8 @@ private Q_SLOTS:
         QFETCH(QByteArray, causes);
         QFETCH(int, limitMs);
         KernelSpec spec = m_rig.spec();
-        spec.limits.memoryBytes = 256ll << 20; // quickly reached on a busy machine too
+        spec.limits.memoryBytes = 256ll << 20; // both quickly reached on a busy machine too
+        spec.limits.processes = 16;
         auto kernel = m_rig.spawn(spec);
         QVERIFY(kernel);
         const qint64 pid = kernel->pid();

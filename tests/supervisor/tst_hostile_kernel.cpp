@@ -1,0 +1,198 @@
+// A kernel may send anything: the server kills it, names the cause, and goes on.
+#include "HostRig.h"
+#include "supervisor/KernelFrames.h"
+#include "supervisor/OutputLog.h"
+#include "supervisor/TierProbe.h"
+#include <QElapsedTimer>
+#include <QFile>
+#include <random>
+
+using namespace rig;
+
+class TestHostileKernel : public QObject
+{
+    Q_OBJECT
+    Rig m_rig;
+
+    std::unique_ptr<Kernel> spawnAs(const char *behaviour)
+    {
+        KernelSpec spec = m_rig.spec();
+        spec.sessionId = QLatin1String(behaviour);
+        spec.limits.displayBytes = 1 << 20;
+        return m_rig.spawn(spec);
+    }
+
+private Q_SLOTS:
+    void initTestCase()
+    {
+        HostConfig made = config(m_rig.directory.path());
+        made.kernelProgram = QCoreApplication::applicationDirPath() + QStringLiteral("/hostile-kernel");
+        made.forcedTier = QStringLiteral("none");
+        made.requiredTier.clear();
+        QVERIFY(m_rig.start(made));
+    }
+    void cleanupTestCase() { m_rig.stop(); }
+
+    void isKilled_data()
+    {
+        QTest::addColumn<QString>("cause");
+        QTest::newRow("server") << QStringLiteral("protocol");
+        QTest::newRow("huge") << QStringLiteral("protocol");
+        QTest::newRow("silent") << QStringLiteral("timeout");
+        QTest::newRow("displays") << QStringLiteral("timeout");
+        QTest::newRow("flood") << QStringLiteral("output_limit");
+    }
+    void isKilled()
+    {
+        QFETCH(QString, cause);
+        const auto kernel = spawnAs(QTest::currentDataTag());
+        QVERIFY(kernel);
+        const auto other = spawnAs("polite");
+        int turns = 0;
+        QTimer loop;
+        connect(&loop, &QTimer::timeout, this, [&turns] { ++turns; });
+        loop.start(1);
+        QElapsedTimer clock;
+        clock.start();
+        auto waiting = kernel->run(request("x", 1s));
+        for (int i = 0; i < 20; ++i)
+            QCOMPARE(int(run(*other, "y").status), int(RunStatus::Ok));
+        const RunOutcome outcome = await(std::move(waiting));
+        QCOMPARE(outcome.cause, cause);
+        QCOMPARE(int(outcome.status), int(RunStatus::Killed));
+        QVERIFY(clock.elapsed() < 6000);
+        QTRY_VERIFY(!kernel->isAlive());
+        if (!outcome.outputFile.isEmpty())
+            QFile::remove(QFile::decodeName(outcome.outputFile));
+    }
+
+    void forgedMarkersAndAnswers()
+    {
+        const auto kernel = spawnAs("forge");
+        for (int i = 0; i < 3; ++i) {
+            const RunOutcome outcome = run(*kernel, "x");
+            QVERIFY2(outcome.status == RunStatus::Ok, describe(outcome));
+            const QByteArray text = story(outcome);
+            QVERIFY2(text.contains("before") && text.contains("after"), text);
+        }
+    }
+
+    void poisonedFrames()
+    {
+        int alive = 0;
+        for (int i = 0; i < 150; ++i) {
+            const auto kernel = spawnAs("poison");
+            QVERIFY(kernel);
+            const RunOutcome outcome = run(*kernel, QByteArray::number(i), 20ms);
+            alive += kernel->isAlive() ? 1 : 0;
+            QVERIFY2(outcome.status == RunStatus::Ok || outcome.cause == u"protocol" || outcome.cause == u"timeout",
+                     describe(outcome));
+            if (!outcome.outputFile.isEmpty())
+                QFile::remove(QFile::decodeName(outcome.outputFile));
+        }
+        QVERIFY(alive < 150);
+    }
+
+    void poisonedMeta()
+    {
+        std::mt19937 random(20261122);
+        const std::string good = "{\"run\":\"r\",\"epoch\":3,\"kind\":\"display\",\"parts\":[{\"mime\":\"text/plain\",\"size\":4}],"
+                                 "\"name\":\"a/b.png\",\"status\":\"ok\",\"count\":1,\"error\":{\"name\":\"E\"},\"notes\":[\"n\"]}";
+        int readable = 0;
+        for (int i = 0; i < 10'000; ++i) {
+            power::wire::Frame frame;
+            frame.meta = good;
+            frame.blob = "blob";
+            for (unsigned n = random() % 4; n > 0; --n)
+                frame.meta[random() % frame.meta.size()] = "0123456789-{}[]\",:.e/\x80\xff az"[random() % 28];
+            Result<DisplayFrame> shown = readDisplay(frame);
+            if (shown) {
+                ++readable;
+                qsizetype sum = 0;
+                for (const DisplayPart &part : std::as_const(shown->event.parts))
+                    sum += part.data.size();
+                QCOMPARE(sum, 4);
+                QVERIFY(!shown->event.fileName.split(u'/').contains(QLatin1String("..")));
+            }
+            const Result<DoneFrame> done = readDone(frame);
+            QVERIFY(done || !done.error().message.isEmpty());
+        }
+        QVERIFY(readable > 1000);
+    }
+
+    void namesThatLeadOutAreRefused()
+    {
+        for (const char *name : {"/etc/passwd", "../x", "a/../../x", "a\\u0000b"}) {
+            power::wire::Frame frame;
+            frame.meta = "{\"run\":\"r\",\"epoch\":1,\"kind\":\"figure\",\"parts\":[],\"name\":\"" + std::string(name) + "\"}";
+            QVERIFY(!readDisplay(frame));
+        }
+    }
+
+    void utf8Cuts()
+    {
+        const QByteArray text = "aäö\xe2\x82\xac\xf0\x9f\x98\x80z";
+        for (qsizetype most = 0; most <= text.size(); ++most) {
+            const QByteArray head = text.left(utf8Prefix(text, most));
+            QCOMPARE(QString::fromUtf8(head).toUtf8(), head);
+            QVERIFY(most - head.size() < 4);
+            const QByteArray tail = text.mid(utf8Start(text, most));
+            QCOMPARE(QString::fromUtf8(tail).toUtf8(), tail);
+        }
+        QCOMPARE(utf8Prefix(QByteArray(10, '\x80'), 10), 10); // not UTF-8: nothing is held back for ever
+    }
+
+    void headAndTail()
+    {
+        KernelLimits limits;
+        limits.keptOutputBytes = 64 * 1024;
+        OutputLog log(limits, m_rig.directory.path(), {});
+        QByteArray whole;
+        for (int i = 0; i < 20'000; ++i) {
+            const QByteArray line = "zeile " + QByteArray::number(i) + " \xc3\xa4\n";
+            log.text(i % 3 ? Pipe::Out : Pipe::Err, line);
+            whole += line;
+        }
+        RunOutcome outcome;
+        log.finish(outcome);
+        QVERIFY(outcome.outputCut);
+        qsizetype kept = 0;
+        for (const OutputEvent &event : std::as_const(outcome.outputs)) {
+            kept += event.text.size();
+            QCOMPARE(QString::fromUtf8(event.text).toUtf8(), event.text);
+        }
+        QVERIFY(kept < 2 * (64 + 40) * 1024);
+        QCOMPARE(outcome.outputs.first().text.left(8), QByteArray("zeile 0 "));
+        QVERIFY(outcome.outputs.last().text.endsWith("zeile 19999 \xc3\xa4\n"));
+        QFile file(QFile::decodeName(outcome.outputFile));
+        QVERIFY(file.open(QIODevice::ReadOnly));
+        QCOMPARE(file.readAll(), whole);
+        QVERIFY(file.remove());
+    }
+
+    void tiersFailClosed()
+    {
+        const auto decide = [](const char *found, const char *required, const char *forced) {
+            HostConfig made;
+            made.requiredTier = QLatin1String(required);
+            made.forcedTier = QLatin1String(forced);
+            return decideTier(made, {{QStringLiteral("tier"), QLatin1String(found)}});
+        };
+        QVERIFY(decide("full", "", ""));
+        QVERIFY(decide("nonroot", "", "")->safe);
+        QVERIFY(!decide("none", "", ""));
+        QVERIFY(!decide("", "", ""));
+        QVERIFY(!decide("garbage", "", ""));
+        QVERIFY(!decide("container", "full", ""));
+        QVERIFY(decide("container", "container", ""));
+        QVERIFY(!decide("full", "sure", ""));
+        QVERIFY(!decide("none", "", "container"));
+        QVERIFY(!decide("none", "full", "none"));
+        QVERIFY(decide("none", "none", ""));
+        QVERIFY(!decide("none", "none", "")->safe);
+        QCOMPARE(decide("full", "", "none")->tier, QStringLiteral("none"));
+    }
+};
+
+QTEST_GUILESS_MAIN(TestHostileKernel)
+#include "tst_hostile_kernel.moc"
