@@ -1,5 +1,6 @@
 #include "sandbox/KillTree.h"
 #include "sandbox/Identity.h"
+#include "sandbox/Limits.h"
 #include "sandbox/Sys.h"
 #include <algorithm>
 #include <cerrno>
@@ -67,23 +68,29 @@ bool isDead(const ProcessFacts &process)
     ::_exit(result == 0 || errno == ESRCH ? 0 : kHelperFailed);
 }
 
-void killDescendants(pid_t root)
+// Descendants of the kernel and everything that carries its mark.
+void killMarked(pid_t root)
 {
-    // Stopped first, so that nothing is born or orphaned between looking and killing.
+    const std::uint64_t kept = treeMark(root);
+    const std::uint64_t mark = kept ? kept : treeMarkFor(root);
+    const std::uint32_t user = ::geteuid();
+    // Stopped first, so that nothing is born between looking and killing.
     std::vector<pid_t> tree{root};
+    ::kill(root, SIGSTOP);
     for (std::size_t before = 0; before != tree.size();) {
         before = tree.size();
-        for (const pid_t pid : tree)
-            ::kill(pid, SIGSTOP);
-        const std::vector<ProcessFacts> all = processes();
-        for (std::size_t at = 0; at < tree.size(); ++at)
-            for (const ProcessFacts &process : all)
-                if (process.parent == tree[at] && !isDead(process) &&
-                    std::find(tree.begin(), tree.end(), process.pid) == tree.end())
-                    tree.push_back(process.pid);
+        for (const ProcessFacts &process : processes()) {
+            if (isDead(process) || process.pid == ::getpid() ||
+                std::find(tree.begin(), tree.end(), process.pid) != tree.end())
+                continue;
+            const bool isChild = std::find(tree.begin(), tree.end(), process.parent) != tree.end();
+            if (!isChild && (process.uid != user || treeMark(process.pid) != mark)) continue;
+            tree.push_back(process.pid);
+            ::kill(process.pid, SIGSTOP);
+        }
     }
-    for (auto pid = tree.rbegin(); pid != tree.rend(); ++pid)
-        ::kill(*pid, SIGKILL);
+    for (const pid_t pid : tree)
+        ::kill(pid, SIGKILL);
     ::kill(-root, SIGKILL);
 }
 
@@ -151,7 +158,7 @@ bool killTree(const Tree &tree, Failure &failure)
         errno = EINVAL;
         return sys::fail(failure, "kill_tree", "no kernel");
     }
-    killDescendants(tree.kernel);
+    killMarked(tree.kernel);
     return true;
 }
 

@@ -16,8 +16,8 @@ struct Tree {
 // children of the caller that it has not reaped yet (so that their pids are still theirs).
 //   full       the namespace dies with its init, in one step
 //   container  everything of the uid, in one step, a fork bomb as well
-//   nonroot    the process group and all descendants. A process that left the group and whose parents are gone is not
-//              found: it has become a child of the subreaper, which should end its unknown children.
+//   nonroot    descendants, and whatever carries the mark of the kernel (Limits.h), orphans in sessions of their own as
+//              well; scans /proc. With a kernel that is already reaped it still finds its orphans.
 bool killTree(const Tree &tree, Failure &failure);
 
 // SIGKILL to everything of a session's uid. Needs CAP_SETUID and CAP_KILL. Refuses uid 0 and the caller's own.

@@ -14,6 +14,7 @@ namespace power::sandbox {
 namespace {
 
 constexpr int kNice = 10;
+constexpr std::uint64_t kMarkBase = 0x5057ull << 32; // no limit anybody would set
 
 bool limit(int resource, rlim_t wanted, const char *name, Failure &failure)
 {
@@ -65,7 +66,23 @@ bool applyLimits(const Plan &plan, Failure &failure)
            limit(RLIMIT_NOFILE, plan.openFiles, "open files", failure) &&
            limit(RLIMIT_MEMLOCK, 8u << 20, "locked memory", failure) &&
            limit(RLIMIT_MSGQUEUE, 0, "message queues", failure) && limit(RLIMIT_RTPRIO, 0, "real time", failure) &&
-           limit(RLIMIT_NICE, 0, "nice", failure);
+           limit(RLIMIT_NICE, 0, "nice", failure) &&
+           (plan.tier >= Tier::Container || limit(RLIMIT_LOCKS, treeMarkFor(::getpid()), "mark", failure));
+}
+
+std::uint64_t treeMarkFor(pid_t kernel)
+{
+    return kMarkBase + static_cast<std::uint64_t>(kernel);
+}
+
+std::uint64_t treeMark(pid_t process)
+{
+    static constexpr char kLine[] = "Max file locks";
+    const std::string text = sys::readFile(("/proc/" + std::to_string(process) + "/limits").c_str());
+    const std::size_t at = text.find(kLine);
+    if (at == std::string::npos) return 0;
+    const std::uint64_t value = std::strtoull(text.c_str() + at + sizeof(kLine) - 1, nullptr, 10);
+    return value >= kMarkBase && value >> 32 == kMarkBase >> 32 ? value : 0;
 }
 
 } // namespace power::sandbox

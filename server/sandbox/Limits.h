@@ -1,6 +1,7 @@
 // What one process may use, and its place among the others of the machine.
 #pragma once
 #include "sandbox/Apply.h"
+#include <sys/types.h>
 
 namespace power::sandbox {
 
@@ -11,5 +12,12 @@ bool takePlace(const Plan &plan, Failure &failure);
 // Soft = hard, never above the hard limit already in force. No core files.
 // In `nonroot` the process limit counts from what the user runs already, because the server shares the user.
 bool applyLimits(const Plan &plan, Failure &failure);
+
+// Where no uid and no namespace tells whose a process is (nonroot, none), applyLimits() writes the kernel's pid into a
+// limit that the system no longer uses (file locks): every descendant inherits it, whatever session or parent it has,
+// and the system call policy of nonroot refuses to change it. 0 when the process has no mark or is gone.
+std::uint64_t treeMark(pid_t process);
+// The mark that the process `kernel` gives itself.
+std::uint64_t treeMarkFor(pid_t kernel);
 
 } // namespace power::sandbox

@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -145,16 +146,23 @@ private:
     void ofOthers()
     {
         const bool shared = m_kind == PolicyKind::NonRoot || m_kind == PolicyKind::NonRootUnix;
-        std::vector<scmp_arg_cmp> own{SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, kLow32, 0)};
+        const scmp_arg_cmp self = SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, kLow32, 0);
         const std::uint32_t chmod = shared ? SCMP_ACT_ERRNO(0) : SCMP_ACT_ALLOW;
         rule(chmod, "chmod", {});
         rule(chmod, "fchmodat", {});
         newer(chmod, policy::kFchmodat2);
-        for (const char *name : {"prlimit64", "sched_setaffinity"})
-            allow(name, shared ? own : std::vector<scmp_arg_cmp>());
-        if (shared) own.push_back(SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, kLow32, 0));
-        allow("setpriority", shared ? own : std::vector<scmp_arg_cmp>());
-        if (!shared) allow("inotify_add_watch");
+        if (!shared) {
+            for (const char *name : {"prlimit64", "setrlimit", "sched_setaffinity", "setpriority", "inotify_add_watch"})
+                allow(name);
+            return;
+        }
+        allow("sched_setaffinity", {self});
+        allow("setpriority", {self, SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, kLow32, 0)});
+        for (scmp_datum_t resource = 0; resource < RLIM_NLIMITS; ++resource) {
+            if (resource == RLIMIT_LOCKS) continue; // the mark that says whose a process is (Limits.h)
+            allow("prlimit64", {self, SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, kLow32, resource)});
+            allow("setrlimit", {SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, kLow32, resource)});
+        }
     }
 
     static std::vector<scmp_arg_cmp> pairOf(int type)

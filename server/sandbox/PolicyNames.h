@@ -23,7 +23,7 @@ inline constexpr const char *kAllowed[] = {
     "getresuid", "getrlimit", "getrusage", "getsid", "gettid", "getuid", "kill", "pause", "pidfd_open",
     "pidfd_send_signal", "restart_syscall", "rseq", "rt_sigaction", "rt_sigpending", "rt_sigprocmask",
     "rt_sigqueueinfo", "rt_sigreturn", "rt_sigsuspend", "rt_sigtimedwait", "rt_tgsigqueueinfo", "set_robust_list",
-    "set_tid_address", "setpgid", "setrlimit", "setsid", "sigaltstack", "signalfd", "signalfd4", "tgkill",
+    "set_tid_address", "setpgid", "setsid", "sigaltstack", "signalfd", "signalfd4", "tgkill",
     "tkill", "vfork", "wait4", "waitid", "arch_prctl", "ioprio_get",
     "sched_get_priority_max", "sched_get_priority_min", "sched_getaffinity", "sched_getattr", "sched_getparam",
     "sched_getscheduler", "sched_rr_get_interval", "sched_yield",

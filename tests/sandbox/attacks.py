@@ -360,6 +360,16 @@ def watch_other_session():
     return call(254, libc.syscall(294, 0), T["other"].encode(), 0xFFF)
 
 
+@row("open", "open", "EPERM")
+def change_the_mark_of_the_tree():
+    return call(302, 0, (1 << 32) | 10, struct.pack("QQ", 1, 1), 0)
+
+
+@row("open", "open", "EPERM")
+def change_the_mark_the_old_way():
+    return call(160, 10, struct.pack("QQ", 1, 1))
+
+
 @row("works", "works")
 def own_limits_and_priority():
     def attempt():
