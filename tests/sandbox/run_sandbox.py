@@ -1,4 +1,4 @@
-"""Drives sandbox_try through one tier: python3 run_sandbox.py <tier> [part ...]; parts: attacks work limits ends bench.
+"""Drives sandbox_try through one tier: python3 run_sandbox.py <tier> [part ...]; parts: attacks work variants limits ends bench.
 
 Needs POWER_BIN (power-init) and POWER_TRY (sandbox_try). POWER_LANDLOCK caps the Landlock ABI; POWER_BEST is the tier that the
 probe has to find by itself here. full and container need root; as root, nonroot becomes a throwaway
@@ -251,6 +251,45 @@ def ends(ground):
     return rows
 
 
+def variants(ground):
+    """What workers ask for beside a session's plan, and how a failure reads."""
+    rows = []
+    full = ground.tier == "full"
+    code, out, err = ground.python(f"""
+import errno, socket
+def tried(f, *a):
+    try:
+        f(*a)
+        return 'open'
+    except OSError as problem:
+        return errno.errorcode[problem.errno]
+unix = socket.socket(socket.AF_UNIX)
+print(tried(socket.socketpair), tried(socket.socket, socket.AF_NETLINK, 3), tried(socket.socket, socket.AF_INET), tried(unix.connect, chr(0) + 'power-test-{ground.pid}'))
+""", allowUnixSockets=True)
+    wanted = ["open", "EAFNOSUPPORT", "open" if full else "EAFNOSUPPORT", "ECONNREFUSED" if full else "EPERM"]
+    rows.append(check("unix sockets on request, others still not", out.split() == wanted, (code, out, err)))
+
+    readable, writable = ("/opt/tools", "/out/dir") if full else (ground.root + "/tools", ground.root + "/elsewhere")
+    code, out, err = ground.python(f"""
+import os
+open('{writable}/result', 'w').write('x')
+print(os.listdir('{readable}'))
+try:
+    open('{readable}/x', 'w')
+except OSError:
+    print('held')
+""", readOnly=[], binds=[{"source": ground.root + "/elsewhere", "target": writable, "writable": True},
+                         {"source": ground.root + "/tools", "target": readable, "writable": False}])
+    rows.append(check("binds, writable and not", out == "['id']\nheld\n" and os.path.exists(ground.root + "/elsewhere/result"), (code, out, err)))
+
+    if full:
+        code, out, err = ground.python("open('/tmp/x', 'w').write('x'); print(open('/proc/mounts').read().count(' /tmp tmpfs '))", scratch="")
+        rows.append(check("/tmp of its own without a scratch", out == "1\n", (code, out, err)))
+    code, out, err = ground.run("/bin/true", workspace=ground.root + "/none")
+    rows.append(check("a failure names the step and the path", code == 99 and ground.root + "/none" in err and "No such file" in err, (code, err)))
+    return rows
+
+
 def bench(ground):
     ran = subprocess.run([TRY, "bench", ground.plan(), "200"], capture_output=True, text=True, env={"POWER_BIN": os.environ["POWER_BIN"]})
     print(ran.stdout + ran.stderr)
@@ -271,7 +310,7 @@ def probed(tier):
 
 def main():
     tier = sys.argv[1]
-    parts = sys.argv[2:] or ["attacks", "work", "limits", "ends"]
+    parts = sys.argv[2:] or ["attacks", "work", "variants", "limits", "ends"]
     if tier == "nonroot" and os.getuid() == 0:
         os.setgroups([])
         os.setresgid(THROWAWAY, THROWAWAY, THROWAWAY)
