@@ -2,9 +2,11 @@
 #include "downloads/FileBody.h"
 #include "downloads/FileHeaders.h"
 
-namespace power::downloads {
+namespace power::downloads
+{
 
-namespace {
+namespace
+{
 
 http::Response problem(const Error &error)
 {
@@ -14,7 +16,8 @@ http::Response problem(const Error &error)
 }
 
 // `counting`: a GET of /dl. The file is answered whole, in part (206), or not at all (304, 416).
-void answer(http::Exchange &exchange, files::OpenedFile opened, http::Headers headers, files::FileStore *counting)
+void answer(http::Exchange &exchange, files::OpenedFile opened, http::Headers headers,
+            files::FileStore *counting)
 {
     const http::Request &request = exchange.request();
     const qint64 size = opened.file.size;
@@ -34,11 +37,15 @@ void answer(http::Exchange &exchange, files::OpenedFile opened, http::Headers he
         return;
     }
     const QByteArray condition = request.headers.value("If-Range");
-    const ByteRange range = condition.isEmpty() || condition == tag ? rangeOf(request.headers.value("Range"), size)
-                                                                    : ByteRange{ByteRange::Whole, 0, size};
+    const ByteRange range = condition.isEmpty() || condition == tag
+                                ? rangeOf(request.headers.value("Range"), size)
+                                : ByteRange{ByteRange::Whole, 0, size};
     if (range.kind == ByteRange::Unsatisfiable) {
-        http::Response refused = problem(fail(ErrorCode::InvalidArgument, QStringLiteral("The file has %1 bytes; the range asked for lies behind its end.").arg(size),
-                                              QStringLiteral("Ask for a range within it.")).error);
+        http::Response refused = problem(
+            fail(ErrorCode::InvalidArgument,
+                 QStringLiteral("The file has %1 bytes; the range asked for lies behind its end.").arg(size),
+                 QStringLiteral("Ask for a range within it."))
+                .error);
         refused.status = 416;
         refused.headers.add("Content-Range", "bytes */" + QByteArray::number(size));
         exchange.reply(std::move(refused));
@@ -46,11 +53,11 @@ void answer(http::Exchange &exchange, files::OpenedFile opened, http::Headers he
     }
     if (range.kind == ByteRange::Part) {
         response.status = 206;
-        response.headers.add("Content-Range", "bytes " + QByteArray::number(range.first) + '-'
-                                                  + QByteArray::number(range.first + range.length - 1) + '/' + QByteArray::number(size));
+        response.headers.add("Content-Range", "bytes " + QByteArray::number(range.first) + '-' +
+                                                  QByteArray::number(range.first + range.length - 1) + '/' +
+                                                  QByteArray::number(size));
     }
-    if (counting && request.method == "GET" && range.first == 0)
-        counting->countDownload(opened.file.id);
+    if (counting && request.method == "GET" && range.first == 0) counting->countDownload(opened.file.id);
     exchange.stream(std::move(response), makeBody(std::move(opened), range.first, range.length));
 }
 
@@ -58,8 +65,7 @@ QCoro::Task<> serveDownload(http::ExchangePtr exchange, files::FileStore *store)
 {
     const QString id = exchange->request().parameters.value(QStringLiteral("id"));
     Result<files::OpenedFile> opened = co_await store->open(id);
-    if (exchange->isAnswered())
-        co_return;
+    if (exchange->isAnswered()) co_return;
     if (!opened) {
         exchange->reply(problem(opened.error()));
         co_return;
@@ -74,13 +80,16 @@ QCoro::Task<> serveChart(http::ExchangePtr exchange, files::FileStore *store, QB
     const QString session = exchange->request().parameters.value(QStringLiteral("session"));
     const QString name = exchange->request().parameters.value(QStringLiteral("name"));
     Result<files::OpenedFile> opened = co_await store->openChart(session, name);
-    if (exchange->isAnswered())
-        co_return;
+    if (exchange->isAnswered()) co_return;
     if (!opened) {
         Error error = opened.error();
         if (error.code == ErrorCode::NotFound)
-            error = fail(ErrorCode::NotFound, QStringLiteral("No file \"%1\" was handed out by session \"%2\".").arg(name.left(200), session.left(80)),
-                         QStringLiteral("Only files named in a result are served here; run the cell again, or use the /dl link of the result.")).error;
+            error = fail(ErrorCode::NotFound,
+                         QStringLiteral("No file \"%1\" was handed out by session \"%2\".")
+                             .arg(name.left(200), session.left(80)),
+                         QStringLiteral("Only files named in a result are served here; run the cell again, "
+                                        "or use the /dl link of the result."))
+                        .error;
         exchange->reply(problem(error));
         co_return;
     }
@@ -99,14 +108,17 @@ void addRoutes(http::Dispatcher &dispatcher, files::FileStore &files, const Conf
     open.anyOrigin = true;
     open.corsExpose = "Content-Disposition, Content-Length, Content-Type, Content-Range, X-Session-Id";
     files::FileStore *store = &files;
-    const http::Handler download = [store](http::ExchangePtr exchange) { serveDownload(std::move(exchange), store); };
+    const http::Handler download = [store](http::ExchangePtr exchange) {
+        serveDownload(std::move(exchange), store);
+    };
     dispatcher.add("GET", QStringLiteral("/dl/{id}"), download, open);
     dispatcher.add("GET", QStringLiteral("/dl/{id}/{name*}"), download, open);
-    if (!config.charts)
-        return;
+    if (!config.charts) return;
     const QByteArray version = config.version;
-    dispatcher.add("GET", QStringLiteral("/charts/{session}/{name*}"),
-                   [store, version](http::ExchangePtr exchange) { serveChart(std::move(exchange), store, version); }, open);
+    dispatcher.add(
+        "GET", QStringLiteral("/charts/{session}/{name*}"),
+        [store, version](http::ExchangePtr exchange) { serveChart(std::move(exchange), store, version); },
+        open);
 }
 
 } // namespace power::downloads

@@ -3,9 +3,11 @@
 #include <cstring>
 #include <unistd.h>
 
-namespace power::downloads {
+namespace power::downloads
+{
 
-namespace {
+namespace
+{
 
 class DiskBody : public http::BodySource
 {
@@ -23,7 +25,8 @@ public:
         QByteArray piece(qsizetype(qMin(most, m_length - m_done)), Qt::Uninitialized);
         const ssize_t got = ::pread(m_file.get(), piece.data(), size_t(piece.size()), m_offset + m_done);
         if (got < 0 || (got == 0 && !piece.isEmpty()))
-            co_return fail(ErrorCode::Internal, QStringLiteral("A stored file cannot be read: %1.").arg(QString::fromLocal8Bit(std::strerror(errno))));
+            co_return fail(ErrorCode::Internal, QStringLiteral("A stored file cannot be read: %1.")
+                                                    .arg(QString::fromLocal8Bit(std::strerror(errno))));
         piece.truncate(got);
         m_done += got;
         co_return piece;
@@ -55,8 +58,7 @@ private:
 
 std::unique_ptr<http::BodySource> makeBody(files::OpenedFile opened, qint64 offset, qint64 length)
 {
-    if (opened.onDisk)
-        return std::make_unique<DiskBody>(std::move(opened.descriptor), offset, length);
+    if (opened.onDisk) return std::make_unique<DiskBody>(std::move(opened.descriptor), offset, length);
     return std::make_unique<MemoryBody>(opened.bytes.mid(qsizetype(offset), qsizetype(length)));
 }
 

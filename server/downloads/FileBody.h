@@ -3,7 +3,8 @@
 #include "files/FileStore.h"
 #include "http/Exchange.h"
 
-namespace power::downloads {
+namespace power::downloads
+{
 
 // [offset, offset + length) of the opened file.
 std::unique_ptr<http::BodySource> makeBody(files::OpenedFile opened, qint64 offset, qint64 length);

@@ -3,7 +3,8 @@
 #include "files/FileStore.h"
 #include "http/Message.h"
 
-namespace power::downloads {
+namespace power::downloads
+{
 
 enum class Disposition { Attachment, Inline };
 
@@ -17,7 +18,8 @@ struct ByteRange {
     enum Kind { Whole, Part, Unsatisfiable } kind = Whole;
     qint64 first = 0, length = 0;
 };
-// One range of a Range header; several ranges, other units and nonsense mean the whole file, as the RFC allows.
+// One range of a Range header; several ranges, other units and nonsense mean the whole file, as the RFC
+// allows.
 ByteRange rangeOf(const QByteArray &header, qint64 size);
 
 // If-None-Match: "*" or a list that contains the tag (weak comparison).

@@ -14,11 +14,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-namespace power::files {
+namespace power::files
+{
 
 using workspace::Descriptor;
 
-namespace {
+namespace
+{
 constexpr int mostCopies = 5;
 constexpr qsizetype headBytes = 4096;
 
@@ -26,9 +28,12 @@ Unexpected<Error> diskError(const QString &what)
 {
     const int number = errno;
     const bool full = number == ENOSPC || number == EDQUOT;
-    return fail(ErrorCode::Unavailable, QStringLiteral("%1: %2.").arg(what, QString::fromLocal8Bit(std::strerror(number))),
-                full ? QStringLiteral("The server's disk is full; the file is still in the session. Tell the administrator.")
-                     : QStringLiteral("The file is still in the session; try again, or tell the administrator."));
+    return fail(
+        ErrorCode::Unavailable,
+        QStringLiteral("%1: %2.").arg(what, QString::fromLocal8Bit(std::strerror(number))),
+        full ? QStringLiteral(
+                   "The server's disk is full; the file is still in the session. Tell the administrator.")
+             : QStringLiteral("The file is still in the session; try again, or tell the administrator."));
 }
 
 bool syncDirectory(const QByteArray &path)
@@ -49,8 +54,9 @@ bool ensureDirectory(const QByteArray &path, bool *made)
 
 bool sameState(const struct stat &a, const struct stat &b)
 {
-    return a.st_size == b.st_size && a.st_mtim.tv_sec == b.st_mtim.tv_sec && a.st_mtim.tv_nsec == b.st_mtim.tv_nsec
-           && a.st_ctim.tv_sec == b.st_ctim.tv_sec && a.st_ctim.tv_nsec == b.st_ctim.tv_nsec;
+    return a.st_size == b.st_size && a.st_mtim.tv_sec == b.st_mtim.tv_sec &&
+           a.st_mtim.tv_nsec == b.st_mtim.tv_nsec && a.st_ctim.tv_sec == b.st_ctim.tv_sec &&
+           a.st_ctim.tv_nsec == b.st_ctim.tv_nsec;
 }
 
 bool copyByReading(int from, int to, qint64 at, qint64 most)
@@ -58,12 +64,10 @@ bool copyByReading(int from, int to, qint64 at, qint64 most)
     QByteArray piece(1 << 20, Qt::Uninitialized);
     while (at < most) {
         const ssize_t got = ::pread(from, piece.data(), size_t(qMin<qint64>(piece.size(), most - at)), at);
-        if (got <= 0)
-            return got == 0;
+        if (got <= 0) return got == 0;
         for (ssize_t done = 0; done < got;) {
             const ssize_t wrote = ::pwrite(to, piece.constData() + done, size_t(got - done), at + done);
-            if (wrote < 0)
-                return false;
+            if (wrote < 0) return false;
             done += wrote;
         }
         at += got;
@@ -74,17 +78,15 @@ bool copyByReading(int from, int to, qint64 at, qint64 most)
 // The first `size` bytes. false: errno says why.
 bool copyContent(int from, int to, qint64 size)
 {
-    if (::ioctl(to, FICLONE, from) == 0)
-        return true;
+    if (::ioctl(to, FICLONE, from) == 0) return true;
     loff_t in = 0, out = 0;
     while (in < size) {
         const ssize_t got = ::copy_file_range(from, &in, to, &out, size_t(size - in), 0);
-        if (got == 0)
-            return true; // shorter now; the comparison of states tells
-        if (got < 0 && (errno == EINVAL || errno == EXDEV || errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM))
+        if (got == 0) return true; // shorter now; the comparison of states tells
+        if (got < 0 &&
+            (errno == EINVAL || errno == EXDEV || errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM))
             return copyByReading(from, to, in, size);
-        if (got < 0 && errno != EINTR)
-            return false;
+        if (got < 0 && errno != EINTR) return false;
     }
     return true;
 }
@@ -98,12 +100,9 @@ bool digest(int fd, KeptContent *content)
     content->size = 0;
     for (;;) {
         const ssize_t got = ::pread(fd, piece.data(), size_t(piece.size()), content->size);
-        if (got < 0)
-            return false;
-        if (got == 0)
-            break;
-        if (content->size == 0)
-            content->head = piece.left(qMin<qsizetype>(got, headBytes));
+        if (got < 0) return false;
+        if (got == 0) break;
+        if (content->size == 0) content->head = piece.left(qMin<qsizetype>(got, headBytes));
         EVP_DigestUpdate(context.get(), piece.constData(), size_t(got));
         content->size += got;
     }
@@ -115,12 +114,16 @@ bool digest(int fd, KeptContent *content)
 
 Unexpected<Error> tooLarge(const QString &shown, qint64 size, qint64 limit)
 {
-    return fail(ErrorCode::TooLarge,
-                QStringLiteral("\"%1\" has %2 MB; files above %3 MB get no download link. It stays in the session.")
-                    .arg(shown).arg(double(size) / (1 << 20), 0, 'f', 1).arg(double(limit) / (1 << 20), 0, 'f', limit < (10 << 20) ? 1 : 0),
-                QStringLiteral("Write a smaller file (fewer rows or columns, Parquet or a zip, several parts), or ask the administrator "
-                               "to raise SANDBOX_FILE_MAX_MB."),
-                {{QStringLiteral("limit"), limit}, {QStringLiteral("size"), size}});
+    return fail(
+        ErrorCode::TooLarge,
+        QStringLiteral("\"%1\" has %2 MB; files above %3 MB get no download link. It stays in the session.")
+            .arg(shown)
+            .arg(double(size) / (1 << 20), 0, 'f', 1)
+            .arg(double(limit) / (1 << 20), 0, 'f', limit < (10 << 20) ? 1 : 0),
+        QStringLiteral("Write a smaller file (fewer rows or columns, Parquet or a zip, several parts), or "
+                       "ask the administrator "
+                       "to raise SANDBOX_FILE_MAX_MB."),
+        {{QStringLiteral("limit"), limit}, {QStringLiteral("size"), size}});
 }
 } // namespace
 
@@ -128,14 +131,16 @@ Result<Done> ContentStore::start()
 {
     const QString temporary = m_directory + QStringLiteral("/tmp");
     if (!QDir().mkpath(temporary))
-        return diskError(QStringLiteral("The directory for stored files \"%1\" cannot be made").arg(m_directory));
+        return diskError(
+            QStringLiteral("The directory for stored files \"%1\" cannot be made").arg(m_directory));
     m_directory = QDir(m_directory).canonicalPath();
     ::chmod(m_directory.toUtf8().constData(), 0700);
     for (const QString &left : QDir(temporary).entryList(QDir::Files | QDir::Hidden))
         QFile::remove(temporary + u'/' + left);
     const QByteArray path = m_directory.toUtf8();
     if (::access(path.constData(), W_OK) != 0 || !syncDirectory(path))
-        return diskError(QStringLiteral("The directory for stored files \"%1\" cannot be written").arg(m_directory));
+        return diskError(
+            QStringLiteral("The directory for stored files \"%1\" cannot be written").arg(m_directory));
     return Done{};
 }
 
@@ -150,25 +155,25 @@ Result<KeptContent> ContentStore::keep(const Reopen &reopen, const QString &show
     const auto cleanUp = qScopeGuard([&temporary] { ::unlink(temporary.constData()); });
     for (int copy = 0; copy < mostCopies; ++copy) {
         Result<Descriptor> source = reopen();
-        if (!source)
-            return Unexpected<Error>{source.error()};
+        if (!source) return Unexpected<Error>{source.error()};
         struct stat before, after;
         if (::fstat(source->get(), &before) != 0)
             return diskError(QStringLiteral("\"%1\" cannot be read").arg(shown));
-        if (before.st_size > limit)
-            return tooLarge(shown, before.st_size, limit);
+        if (before.st_size > limit) return tooLarge(shown, before.st_size, limit);
         const Descriptor target(::open(temporary.constData(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
         KeptContent content;
-        if (target.get() < 0 || !copyContent(source->get(), target.get(), before.st_size) || !digest(target.get(), &content))
+        if (target.get() < 0 || !copyContent(source->get(), target.get(), before.st_size) ||
+            !digest(target.get(), &content))
             return diskError(QStringLiteral("\"%1\" cannot be stored for download").arg(shown));
-        if (::fstat(source->get(), &after) != 0 || !sameState(before, after) || content.size != before.st_size)
+        if (::fstat(source->get(), &after) != 0 || !sameState(before, after) ||
+            content.size != before.st_size)
             continue;
         const Result<Done> placed = place(temporary, target.get(), content);
-        if (!placed)
-            return Unexpected<Error>{placed.error()};
+        if (!placed) return Unexpected<Error>{placed.error()};
         return content;
     }
-    return fail(ErrorCode::Conflict, QStringLiteral("\"%1\" went on changing while it was copied.").arg(shown),
+    return fail(ErrorCode::Conflict,
+                QStringLiteral("\"%1\" went on changing while it was copied.").arg(shown),
                 QStringLiteral("Finish writing (close the file, stop the thread) and ask again."));
 }
 
@@ -183,10 +188,11 @@ Result<Done> ContentStore::place(const QByteArray &temporary, int fd, const Kept
         struct stat present;
         return ::stat(path.constData(), &present) == 0 && present.st_size == content.size;
     };
-    // Directories first: on a journalling file system the file's own fsync then covers them, and the syncs of the
-    // directories below find nothing left to do. Outside the lock, because this is what takes the time.
+    // Directories first: on a journalling file system the file's own fsync then covers them, and the syncs of
+    // the directories below find nothing left to do. Outside the lock, because this is what takes the time.
     bool made = false;
-    if (!isPresent() && (!ensureDirectory(first, &made) || !ensureDirectory(second, &made) || ::fsync(fd) != 0))
+    if (!isPresent() &&
+        (!ensureDirectory(first, &made) || !ensureDirectory(second, &made) || ::fsync(fd) != 0))
         return diskError(what);
     const std::lock_guard lock(m_placing);
     if (isPresent()) {
@@ -195,8 +201,8 @@ Result<Done> ContentStore::place(const QByteArray &temporary, int fd, const Kept
     }
     // Deleted by drop() between the two looks: the temporary file has not been synced yet.
     const bool directories = ensureDirectory(first, &made) && ensureDirectory(second, &made);
-    if (!directories || ::fsync(fd) != 0 || ::rename(temporary.constData(), path.constData()) != 0 || !syncDirectory(second)
-        || (made && (!syncDirectory(first) || !syncDirectory(root))))
+    if (!directories || ::fsync(fd) != 0 || ::rename(temporary.constData(), path.constData()) != 0 ||
+        !syncDirectory(second) || (made && (!syncDirectory(first) || !syncDirectory(root))))
         return diskError(what);
     return Done{};
 }
@@ -204,8 +210,7 @@ Result<Done> ContentStore::place(const QByteArray &temporary, int fd, const Kept
 Result<Descriptor> ContentStore::open(const QByteArray &sha256) const
 {
     Descriptor file(::open(pathOf(sha256).constData(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-    if (file.get() >= 0)
-        return file;
+    if (file.get() >= 0) return file;
     if (errno == ENOENT)
         return fail(ErrorCode::NotFound, QStringLiteral("The content of this file is no longer stored."),
                     QStringLiteral("Make the file again, or list_files for a fresh link."));
@@ -221,7 +226,8 @@ QList<QByteArray> ContentStore::olderThan(std::chrono::seconds age) const
         const QByteArray path = each.next().toUtf8();
         const QByteArray name = each.fileName().toLatin1();
         struct stat facts;
-        if (name.size() == 64 && pathOf(name) == path && ::stat(path.constData(), &facts) == 0 && facts.st_mtim.tv_sec <= limit)
+        if (name.size() == 64 && pathOf(name) == path && ::stat(path.constData(), &facts) == 0 &&
+            facts.st_mtim.tv_sec <= limit)
             old << name;
     }
     return old;

@@ -6,12 +6,13 @@
 #include <functional>
 #include <mutex>
 
-namespace power::files {
+namespace power::files
+{
 
 struct KeptContent {
     QByteArray sha256; // hex
     qint64 size = 0;
-    QByteArray head;   // the first 4 KiB
+    QByteArray head; // the first 4 KiB
 };
 
 // ContentStore: thread: any. Everything blocks on the disk.
@@ -23,9 +24,10 @@ public:
     Result<Done> start();
 
     using Reopen = std::function<Result<workspace::Descriptor>()>;
-    // Copies the file `reopen` gives (by reflink where the file system can) and makes the copy durable: the data, its
-    // name and its directories are on disk when this returns. A file that changes meanwhile is copied again, up to 5
-    // times. Errors: those of reopen; TooLarge (`limit` bytes); Conflict (went on changing); Unavailable (disk).
+    // Copies the file `reopen` gives (by reflink where the file system can) and makes the copy durable: the
+    // data, its name and its directories are on disk when this returns. A file that changes meanwhile is
+    // copied again, up to 5 times. Errors: those of reopen; TooLarge (`limit` bytes); Conflict (went on
+    // changing); Unavailable (disk).
     Result<KeptContent> keep(const Reopen &reopen, const QString &shown, qint64 limit);
     // Errors: NotFound, Unavailable.
     Result<workspace::Descriptor> open(const QByteArray &sha256) const;

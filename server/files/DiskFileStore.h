@@ -5,7 +5,8 @@
 #include "storage/WriteBehind.h"
 #include <QThreadPool>
 
-namespace power::files {
+namespace power::files
+{
 
 // DiskFileStore: see FileStore.
 class DiskFileStore : public QObject, public FileStore
@@ -16,7 +17,8 @@ public:
 
     QCoro::Task<Result<Done>> start() override;
     QCoro::Task<Result<StoredFile>> store(QString principal, QString sessionId,
-                                          std::shared_ptr<workspace::Workspace> workspace, QString path) override;
+                                          std::shared_ptr<workspace::Workspace> workspace,
+                                          QString path) override;
     QCoro::Task<Result<OpenedFile>> open(QString id) override;
     QCoro::Task<Result<OpenedFile>> openChart(QString sessionSlug, QString name) override;
     QCoro::Task<Result<QList<StoredFile>>> list(QString principal, QString sessionId) override;

@@ -1,11 +1,14 @@
 #include "files/FileTable.h"
 #include "storage/Sql.h"
 
-namespace power::files {
+namespace power::files
+{
 
-namespace {
-#define POWER_FILE_COLUMNS \
-    "id, principal, session_id, charts_slug, name, mime, size, sha256, content_location, created_at, expires_at"
+namespace
+{
+#define POWER_FILE_COLUMNS                                                                                   \
+    "id, principal, session_id, charts_slug, name, mime, size, sha256, content_location, created_at, "       \
+    "expires_at"
 
 FileRow rowAt(const storage::Rows &rows, int i)
 {
@@ -27,8 +30,7 @@ FileRow rowAt(const storage::Rows &rows, int i)
 
 Result<FileRow> oneRow(Result<storage::Rows> rows)
 {
-    if (!rows)
-        return Unexpected<Error>{rows.error()};
+    if (!rows) return Unexpected<Error>{rows.error()};
     return rows->isEmpty() ? FileRow() : rowAt(*rows, 0);
 }
 
@@ -44,13 +46,14 @@ QVariant timeOrNull(const QDateTime &time)
 
 Result<FileRow> ofTheOriginal(QSqlDatabase &connection, const QString &id)
 {
-    const Result<storage::Rows> rows = storage::query(
-        connection, "SELECT session_id, name, mime, sha256, content, created_at, expires_at FROM power.original_file($1::uuid)", {id});
-    if (!rows)
-        return Unexpected<Error>{rows.error()};
+    const Result<storage::Rows> rows =
+        storage::query(connection,
+                       "SELECT session_id, name, mime, sha256, content, created_at, expires_at FROM "
+                       "power.original_file($1::uuid)",
+                       {id});
+    if (!rows) return Unexpected<Error>{rows.error()};
     FileRow row;
-    if (rows->isEmpty())
-        return row;
+    if (rows->isEmpty()) return row;
     row.found = true;
     row.location = QStringLiteral("original");
     row.bytes = rows->bytes(0, 4);
@@ -105,85 +108,93 @@ FileRow fromJson(const QJsonObject &object)
     return row;
 }
 
-namespace table {
+namespace table
+{
 
 Result<FileRow> put(QSqlDatabase &connection, const FileRow &row)
 {
     const StoredFile &file = row.file;
     Result<FileRow> renewed = oneRow(storage::query(
         connection,
-        "UPDATE power.files SET created_at = greatest(created_at, $5), expires_at = $6 WHERE id = (SELECT id FROM power.files"
+        "UPDATE power.files SET created_at = greatest(created_at, $5), expires_at = $6 WHERE id = (SELECT id "
+        "FROM power.files"
         " WHERE principal = $1 AND session_id = $2 AND name = $3 AND sha256 = $4 AND content_location <> ''"
-        " AND (expires_at IS NULL OR expires_at > now()) ORDER BY created_at DESC LIMIT 1) RETURNING " POWER_FILE_COLUMNS,
-        {file.principal, file.sessionId, file.name, QString::fromLatin1(file.sha256), file.created, timeOrNull(file.expires)}));
-    if (!renewed || renewed->found)
-        return renewed;
+        " AND (expires_at IS NULL OR expires_at > now()) ORDER BY created_at DESC LIMIT 1) "
+        "RETURNING " POWER_FILE_COLUMNS,
+        {file.principal, file.sessionId, file.name, QString::fromLatin1(file.sha256), file.created,
+         timeOrNull(file.expires)}));
+    if (!renewed || renewed->found) return renewed;
     return oneRow(storage::query(
         connection,
-        "INSERT INTO power.files (" POWER_FILE_COLUMNS ") VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+        "INSERT INTO power.files (" POWER_FILE_COLUMNS
+        ") VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
         " ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at RETURNING " POWER_FILE_COLUMNS,
-        {file.id, file.principal, file.sessionId, file.chartSlug, file.name, file.mime, file.size, QString::fromLatin1(file.sha256),
-         row.location, file.created, timeOrNull(file.expires)}));
+        {file.id, file.principal, file.sessionId, file.chartSlug, file.name, file.mime, file.size,
+         QString::fromLatin1(file.sha256), row.location, file.created, timeOrNull(file.expires)}));
 }
 
 Result<FileRow> byId(QSqlDatabase &connection, const QString &id)
 {
-    Result<FileRow> row = oneRow(
-        storage::query(connection, "SELECT " POWER_FILE_COLUMNS " FROM power.files WHERE id = $1::uuid", {id}));
-    if (!row || row->found)
-        return row;
+    Result<FileRow> row = oneRow(storage::query(
+        connection, "SELECT " POWER_FILE_COLUMNS " FROM power.files WHERE id = $1::uuid", {id}));
+    if (!row || row->found) return row;
     return ofTheOriginal(connection, id);
 }
 
 Result<FileRow> newestChart(QSqlDatabase &connection, const QString &chartSlug, const QString &name)
 {
     const auto search = [&](const char *condition) {
-        const QByteArray sql = QByteArrayLiteral("SELECT " POWER_FILE_COLUMNS " FROM power.files WHERE charts_slug = $1 AND ")
-                               + condition + " ORDER BY created_at DESC LIMIT 1";
+        const QByteArray sql =
+            QByteArrayLiteral("SELECT " POWER_FILE_COLUMNS " FROM power.files WHERE charts_slug = $1 AND ") +
+            condition + " ORDER BY created_at DESC LIMIT 1";
         return oneRow(storage::query(connection, sql.constData(), {chartSlug, name}));
     };
     Result<FileRow> row = search("name = $2");
-    if (!row || row->found || name.contains(u'/'))
-        return row;
+    if (!row || row->found || name.contains(u'/')) return row;
     return search("right(name, length($2) + 1) = '/' || $2");
 }
 
-Result<QList<FileRow>> newestOfSession(QSqlDatabase &connection, const QString &principal, const QString &sessionId)
+Result<QList<FileRow>> newestOfSession(QSqlDatabase &connection, const QString &principal,
+                                       const QString &sessionId)
 {
-    const Result<storage::Rows> rows = storage::query(
-        connection,
-        "SELECT DISTINCT ON (name) " POWER_FILE_COLUMNS " FROM power.files WHERE principal = $1 AND session_id = $2"
-        " AND content_location <> '' AND (expires_at IS NULL OR expires_at > now()) ORDER BY name, created_at DESC",
-        {principal, sessionId});
-    if (!rows)
-        return Unexpected<Error>{rows.error()};
+    const Result<storage::Rows> rows =
+        storage::query(connection,
+                       "SELECT DISTINCT ON (name) " POWER_FILE_COLUMNS
+                       " FROM power.files WHERE principal = $1 AND session_id = $2"
+                       " AND content_location <> '' AND (expires_at IS NULL OR expires_at > now()) ORDER BY "
+                       "name, created_at DESC",
+                       {principal, sessionId});
+    if (!rows) return Unexpected<Error>{rows.error()};
     QList<FileRow> all;
     for (int i = 0; i < rows->size(); ++i)
         all << rowAt(*rows, i);
     return all;
 }
 
-Result<Done> forget(QSqlDatabase &connection, const QString &principal, const QString &sessionId, const QString &name)
+Result<Done> forget(QSqlDatabase &connection, const QString &principal, const QString &sessionId,
+                    const QString &name)
 {
-    return done(storage::query(connection,
-                               "DELETE FROM power.files WHERE principal = $1 AND session_id = $2 AND ($3 = '' OR name = $3)",
-                               {principal, sessionId, name}));
+    return done(storage::query(
+        connection,
+        "DELETE FROM power.files WHERE principal = $1 AND session_id = $2 AND ($3 = '' OR name = $3)",
+        {principal, sessionId, name}));
 }
 
 Result<Done> countDownload(QSqlDatabase &connection, const QString &id, int times)
 {
-    return done(storage::query(connection, "UPDATE power.files SET downloads = downloads + $2 WHERE id = $1::uuid", {id, times}));
+    return done(storage::query(
+        connection, "UPDATE power.files SET downloads = downloads + $2 WHERE id = $1::uuid", {id, times}));
 }
 
 Result<int> expire(QSqlDatabase &connection)
 {
     const Result<storage::Rows> expired = storage::query(
-        connection, "UPDATE power.files SET content_location = '' WHERE expires_at <= now() AND content_location <> ''");
-    if (!expired)
-        return Unexpected<Error>{expired.error()};
-    const Result<Done> old = done(storage::query(connection, "DELETE FROM power.files WHERE expires_at < now() - interval '30 days'"));
-    if (!old)
-        return Unexpected<Error>{old.error()};
+        connection,
+        "UPDATE power.files SET content_location = '' WHERE expires_at <= now() AND content_location <> ''");
+    if (!expired) return Unexpected<Error>{expired.error()};
+    const Result<Done> old = done(
+        storage::query(connection, "DELETE FROM power.files WHERE expires_at < now() - interval '30 days'"));
+    if (!old) return Unexpected<Error>{old.error()};
     return int(expired->affected());
 }
 
@@ -192,12 +203,12 @@ Result<QList<QByteArray>> unreferenced(QSqlDatabase &connection, const QList<QBy
     QStringList names;
     for (const QByteArray &content : contents)
         names << QString::fromLatin1(content);
-    const Result<storage::Rows> rows = storage::query(
-        connection,
-        "SELECT c FROM unnest($1::text[]) c WHERE NOT EXISTS (SELECT 1 FROM power.files f WHERE f.sha256 = c AND f.content_location <> '')",
-        {names});
-    if (!rows)
-        return Unexpected<Error>{rows.error()};
+    const Result<storage::Rows> rows =
+        storage::query(connection,
+                       "SELECT c FROM unnest($1::text[]) c WHERE NOT EXISTS (SELECT 1 FROM power.files f "
+                       "WHERE f.sha256 = c AND f.content_location <> '')",
+                       {names});
+    if (!rows) return Unexpected<Error>{rows.error()};
     QList<QByteArray> free;
     for (int i = 0; i < rows->size(); ++i)
         free << rows->text(i, 0).toLatin1();
@@ -208,10 +219,8 @@ Result<Done> apply(QSqlDatabase &connection, const QJsonObject &record)
 {
     const auto text = [&record](const char *key) { return record.value(QLatin1String(key)).toString(); };
     const QString op = text("op");
-    if (op == u"forget")
-        return forget(connection, text("principal"), text("session_id"), text("name"));
-    if (op == u"count")
-        return countDownload(connection, text("id"), 1);
+    if (op == u"forget") return forget(connection, text("principal"), text("session_id"), text("name"));
+    if (op == u"count") return countDownload(connection, text("id"), 1);
     const Result<FileRow> row = put(connection, fromJson(record));
     return row ? Result<Done>(Done{}) : Unexpected<Error>{row.error()};
 }

@@ -4,9 +4,11 @@
 #include <QJsonObject>
 #include <QSqlDatabase>
 
-namespace power::files {
+namespace power::files
+{
 
-// A row: the file and where its content is ("sha256:<hex>"; empty = expired and deleted; "original" = in `bytes`).
+// A row: the file and where its content is ("sha256:<hex>"; empty = expired and deleted; "original" = in
+// `bytes`).
 struct FileRow {
     StoredFile file;
     QString location;
@@ -19,24 +21,28 @@ QJsonObject toJson(const FileRow &row);
 FileRow fromJson(const QJsonObject &object);
 
 // All functions are bodies of jobs: a worker's thread and connection.
-namespace table {
+namespace table
+{
 
-// Renews the row of the same principal, session, name and content that has not expired, else inserts this one.
-// Gives the row as it stands.
+// Renews the row of the same principal, session, name and content that has not expired, else inserts this
+// one. Gives the row as it stands.
 Result<FileRow> put(QSqlDatabase &connection, const FileRow &row);
 // found = false when there is none; falls back to the original's table.
 Result<FileRow> byId(QSqlDatabase &connection, const QString &id);
 Result<FileRow> newestChart(QSqlDatabase &connection, const QString &chartSlug, const QString &name);
-Result<QList<FileRow>> newestOfSession(QSqlDatabase &connection, const QString &principal, const QString &sessionId);
+Result<QList<FileRow>> newestOfSession(QSqlDatabase &connection, const QString &principal,
+                                       const QString &sessionId);
 // An empty name: all of the session.
-Result<Done> forget(QSqlDatabase &connection, const QString &principal, const QString &sessionId, const QString &name);
+Result<Done> forget(QSqlDatabase &connection, const QString &principal, const QString &sessionId,
+                    const QString &name);
 Result<Done> countDownload(QSqlDatabase &connection, const QString &id, int times);
 // Marks what has expired, deletes rows that did so 30 days ago; gives how many files expired.
 Result<int> expire(QSqlDatabase &connection);
 // Those of `contents` that no row refers to.
 Result<QList<QByteArray>> unreferenced(QSqlDatabase &connection, const QList<QByteArray> &contents);
 
-// One record of the write-behind journal: {"op": "put", ...row} | {"op": "forget", principal, session_id, name} |
+// One record of the write-behind journal: {"op": "put", ...row} | {"op": "forget", principal, session_id,
+// name} |
 // {"op": "count", id}. Idempotent but for a count.
 Result<Done> apply(QSqlDatabase &connection, const QJsonObject &record);
 

@@ -1,9 +1,11 @@
 #include "files/LinkCache.h"
 #include <QMap>
 
-namespace power::files {
+namespace power::files
+{
 
-namespace {
+namespace
+{
 bool isLive(const FileRow &row)
 {
     return !row.file.expires.isValid() || row.file.expires > QDateTime::currentDateTimeUtc();
@@ -21,10 +23,8 @@ void LinkCache::remember(const FileRow &row, bool unsaved)
 std::optional<FileRow> LinkCache::byId(const QString &id) const
 {
     const auto found = m_unsaved.constFind(id);
-    if (found != m_unsaved.constEnd())
-        return *found;
-    if (const FileRow *row = m_rows.object(id))
-        return *row;
+    if (found != m_unsaved.constEnd()) return *found;
+    if (const FileRow *row = m_rows.object(id)) return *row;
     return {};
 }
 
@@ -35,8 +35,7 @@ void LinkCache::each(Visit visit) const
         visit(row);
     const QList<QString> ids = m_rows.keys();
     for (const QString &id : ids) {
-        if (const FileRow *row = m_rows.object(id))
-            visit(*row);
+        if (const FileRow *row = m_rows.object(id)) visit(*row);
     }
 }
 
@@ -44,8 +43,8 @@ std::optional<FileRow> LinkCache::same(const FileRow &row) const
 {
     std::optional<FileRow> found;
     each([&](const FileRow &one) {
-        if (one.file.principal == row.file.principal && one.file.sessionId == row.file.sessionId && one.file.name == row.file.name
-            && one.file.sha256 == row.file.sha256 && isLive(one))
+        if (one.file.principal == row.file.principal && one.file.sessionId == row.file.sessionId &&
+            one.file.name == row.file.name && one.file.sha256 == row.file.sha256 && isLive(one))
             found = one;
     });
     return found;
@@ -56,11 +55,9 @@ std::optional<FileRow> LinkCache::newestChart(const QString &chartSlug, const QS
     std::optional<FileRow> found;
     bool exact = false;
     each([&](const FileRow &row) {
-        if (row.file.chartSlug != chartSlug)
-            return;
+        if (row.file.chartSlug != chartSlug) return;
         const bool same = row.file.name == name;
-        if (!same && (exact || name.contains(u'/') || !row.file.name.endsWith(u'/' + name)))
-            return;
+        if (!same && (exact || name.contains(u'/') || !row.file.name.endsWith(u'/' + name))) return;
         if (!found || (same && !exact) || row.file.created > found->file.created) {
             found = row;
             exact = exact || same;
@@ -73,8 +70,7 @@ QList<FileRow> LinkCache::newestOfSession(const QString &principal, const QStrin
 {
     QMap<QString, FileRow> newest;
     each([&](const FileRow &row) {
-        if (row.file.principal != principal || row.file.sessionId != sessionId || !isLive(row))
-            return;
+        if (row.file.principal != principal || row.file.sessionId != sessionId || !isLive(row)) return;
         const auto present = newest.constFind(row.file.name);
         if (present == newest.constEnd() || present->file.created < row.file.created)
             newest.insert(row.file.name, row);
@@ -86,7 +82,8 @@ void LinkCache::forget(const QString &principal, const QString &sessionId, const
 {
     QList<QString> ids;
     each([&](const FileRow &row) {
-        if (row.file.principal == principal && row.file.sessionId == sessionId && (name.isEmpty() || row.file.name == name))
+        if (row.file.principal == principal && row.file.sessionId == sessionId &&
+            (name.isEmpty() || row.file.name == name))
             ids << row.file.id;
     });
     for (const QString &id : std::as_const(ids)) {

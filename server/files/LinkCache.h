@@ -5,7 +5,8 @@
 #include <QSet>
 #include <optional>
 
-namespace power::files {
+namespace power::files
+{
 
 // LinkCache: bounded; rows that are not in the database yet are never pushed out. Thread: the event loop's.
 class LinkCache

@@ -3,18 +3,25 @@
 #include <QMimeDatabase>
 #include <cstring>
 
-namespace power::files {
+namespace power::files
+{
 
-namespace {
+namespace
+{
 struct Magic {
     const char *bytes;
     int length, offset;
     const char *mime;
 };
 constexpr Magic imageMagic[] = {
-    {"\x89PNG\r\n\x1a\n", 8, 0, "image/png"}, {"\xff\xd8\xff", 3, 0, "image/jpeg"}, {"GIF8", 4, 0, "image/gif"},
-    {"WEBP", 4, 8, "image/webp"},             {"BM", 2, 0, "image/bmp"},            {"II*\0", 4, 0, "image/tiff"},
-    {"MM\0*", 4, 0, "image/tiff"},            {"ftypavif", 8, 4, "image/avif"},
+    {"\x89PNG\r\n\x1a\n", 8, 0, "image/png"},
+    {"\xff\xd8\xff", 3, 0, "image/jpeg"},
+    {"GIF8", 4, 0, "image/gif"},
+    {"WEBP", 4, 8, "image/webp"},
+    {"BM", 2, 0, "image/bmp"},
+    {"II*\0", 4, 0, "image/tiff"},
+    {"MM\0*", 4, 0, "image/tiff"},
+    {"ftypavif", 8, 4, "image/avif"},
 };
 constexpr Magic dataMagic[] = {
     {"%PDF-", 5, 0, "application/pdf"},
@@ -68,8 +75,8 @@ const QHash<QString, QString> &byExtension()
 const char *magicOf(const QByteArray &head, const Magic *begin, const Magic *end)
 {
     for (const Magic *magic = begin; magic != end; ++magic) {
-        if (head.size() >= magic->offset + magic->length
-            && std::memcmp(head.constData() + magic->offset, magic->bytes, size_t(magic->length)) == 0)
+        if (head.size() >= magic->offset + magic->length &&
+            std::memcmp(head.constData() + magic->offset, magic->bytes, size_t(magic->length)) == 0)
             return magic->mime;
     }
     return nullptr;
@@ -97,18 +104,22 @@ QString mimeOf(const QString &name, const QByteArray &head)
         return QStringLiteral("image/svg+xml");
     if (const char *data = magicOf(head, std::begin(dataMagic), std::end(dataMagic)))
         return QLatin1String(data);
-    const QString plain = text ? QStringLiteral("text/plain; charset=utf-8") : QStringLiteral("application/octet-stream");
+    const QString plain =
+        text ? QStringLiteral("text/plain; charset=utf-8") : QStringLiteral("application/octet-stream");
     if (head.startsWith("PK\x03\x04")) {
-        const bool packed = known.contains(u"openxmlformats") || known.contains(u"opendocument") || known.contains(u"macroenabled");
+        const bool packed = known.contains(u"openxmlformats") || known.contains(u"opendocument") ||
+                            known.contains(u"macroenabled");
         return packed ? known : QStringLiteral("application/zip");
     }
-    const bool wantsText = known.startsWith(u"text/") || known.endsWith(u"json") || known.endsWith(u"xml") || known.endsWith(u"yaml");
+    const bool wantsText = known.startsWith(u"text/") || known.endsWith(u"json") || known.endsWith(u"xml") ||
+                           known.endsWith(u"yaml");
     if (!known.isEmpty() && known != u"image/svg+xml")
         return wantsText && !text ? QStringLiteral("application/octet-stream") : known;
     static const QMimeDatabase database;
     const QString guessed = database.mimeTypeForFileNameAndData(name, head).name();
     // What only claims to be an image, or is of no known type, is what its bytes look like.
-    const bool vague = guessed == u"application/octet-stream" || guessed == u"text/plain" || guessed == u"application/x-zerosize";
+    const bool vague = guessed == u"application/octet-stream" || guessed == u"text/plain" ||
+                       guessed == u"application/x-zerosize";
     return guessed.startsWith(u"image/") || vague ? plain : guessed;
 }
 

@@ -1,9 +1,11 @@
 #include "files/FileStore.h"
 #include <QUrl>
 
-namespace power::files {
+namespace power::files
+{
 
-namespace {
+namespace
+{
 QString quotedPart(const QString &part)
 {
     return QString::fromLatin1(QUrl::toPercentEncoding(part));

@@ -9,11 +9,12 @@
 #include <chrono>
 #include <functional>
 
-namespace power::net {
+namespace power::net
+{
 
 // Which addresses may be reached. Refused: loopback, private, link-local, unique-local, CGNAT, metadata,
-// multicast, reserved, and their IPv4-in-IPv6 forms; also 0.0.0.0/8. `allowedOrigins` ("http://127.0.0.1:8099")
-// opens exactly that host and port.
+// multicast, reserved, and their IPv4-in-IPv6 forms; also 0.0.0.0/8. `allowedOrigins`
+// ("http://127.0.0.1:8099") opens exactly that host and port.
 class AddressPolicy
 {
 public:
@@ -42,10 +43,10 @@ struct FetchResult {
     qint64 bytes = 0;
 };
 
-// Name resolved once, every address checked, connection pinned to it (SNI and Host keep the name); each redirect anew;
-// only http and https, no user info. Errors: InvalidArgument (URL), Forbidden (address, says which), TooLarge,
-// Upstream (status, with 300 characters of the body), Timeout, Cancelled.
-// Thread: the event loop's; never blocks it.
+// Name resolved once, every address checked, connection pinned to it (SNI and Host keep the name); each
+// redirect anew; only http and https, no user info. Errors: InvalidArgument (URL), Forbidden (address, says
+// which), TooLarge, Upstream (status, with 300 characters of the body), Timeout, Cancelled. Thread: the event
+// loop's; never blocks it.
 class Fetcher
 {
 public:

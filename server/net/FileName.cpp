@@ -1,9 +1,11 @@
 #include "net/FileName.h"
 #include <QHash>
 
-namespace power::net {
+namespace power::net
+{
 
-namespace {
+namespace
+{
 // Parameters of a header value ("attachment; a=b; c=\"d\\\"e\""), names in lower case.
 QHash<QByteArray, QByteArray> parametersOf(const QByteArray &value)
 {
@@ -11,8 +13,7 @@ QHash<QByteArray, QByteArray> parametersOf(const QByteArray &value)
     qsizetype at = value.indexOf(';');
     while (at >= 0 && at < value.size()) {
         const qsizetype equals = value.indexOf('=', at);
-        if (equals < 0)
-            break;
+        if (equals < 0) break;
         const QByteArray name = value.mid(at + 1, equals - at - 1).trimmed().toLower();
         QByteArray content;
         qsizetype end = equals + 1;
@@ -20,8 +21,7 @@ QHash<QByteArray, QByteArray> parametersOf(const QByteArray &value)
             ++end;
         if (end < value.size() && value[end] == '"') {
             for (++end; end < value.size() && value[end] != '"'; ++end) {
-                if (value[end] == '\\' && end + 1 < value.size())
-                    ++end;
+                if (value[end] == '\\' && end + 1 < value.size()) ++end;
                 content += value[end];
             }
             at = value.indexOf(';', end);
@@ -59,12 +59,10 @@ QString dispositionFileName(const QByteArray &value)
 QString suggestedFileName(const QByteArray &disposition, const QUrl &asked, const QUrl &final)
 {
     const QString named = dispositionFileName(disposition);
-    if (!named.isEmpty())
-        return named;
+    if (!named.isEmpty()) return named;
     const QString first = lastPart(asked);
     const QString last = lastPart(final);
-    if (first.contains(u'.') || last.isEmpty())
-        return first;
+    if (first.contains(u'.') || last.isEmpty()) return first;
     return last.contains(u'.') || first.isEmpty() ? last : first;
 }
 

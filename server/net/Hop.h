@@ -7,7 +7,8 @@
 #include <QNetworkReply>
 #include <QTimer>
 
-namespace power::net {
+namespace power::net
+{
 
 struct HopResult {
     int status = 0;

@@ -1,7 +1,8 @@
 #include "net/Inflate.h"
 #include <zlib.h>
 
-namespace power::net {
+namespace power::net
+{
 
 struct Inflater::Stream {
     z_stream z{};
@@ -12,8 +13,7 @@ Inflater::Inflater() : m_stream(std::make_unique<Stream>()) {}
 
 Inflater::~Inflater()
 {
-    if (m_stream->started)
-        ::inflateEnd(&m_stream->z);
+    if (m_stream->started) ::inflateEnd(&m_stream->z);
 }
 
 bool Inflater::isComplete() const
@@ -27,15 +27,13 @@ Result<Done> Inflater::feed(QByteArrayView bytes, const std::function<Result<Don
         return fail(ErrorCode::Upstream, QStringLiteral("The server's compressed answer cannot be unpacked."),
                     QStringLiteral("Try again; if it stays so, the file on that server is damaged."));
     };
-    if (bytes.isEmpty())
-        return Done{};
+    if (bytes.isEmpty()) return Done{};
     z_stream &z = m_stream->z;
     if (!m_stream->started) {
         // gzip and zlib recognise themselves; `deflate` of some servers has no header at all.
         const auto first = quint8(bytes.front());
         const bool framed = first == 0x1f || (first & 0x0f) == 8;
-        if (::inflateInit2(&z, framed ? 15 + 32 : -15) != Z_OK)
-            return broken();
+        if (::inflateInit2(&z, framed ? 15 + 32 : -15) != Z_OK) return broken();
         m_stream->started = true;
     }
     z.next_in = reinterpret_cast<Bytef *>(const_cast<char *>(bytes.data()));
@@ -43,11 +41,9 @@ Result<Done> Inflater::feed(QByteArrayView bytes, const std::function<Result<Don
     char piece[64 * 1024];
     for (;;) {
         if (m_stream->ended) {
-            if (z.avail_in == 0)
-                return Done{};
+            if (z.avail_in == 0) return Done{};
             // gzip files may be several members in a row.
-            if (::inflateReset(&z) != Z_OK)
-                return broken();
+            if (::inflateReset(&z) != Z_OK) return broken();
             m_stream->ended = false;
         }
         z.next_out = reinterpret_cast<Bytef *>(piece);
@@ -56,14 +52,11 @@ Result<Done> Inflater::feed(QByteArrayView bytes, const std::function<Result<Don
         const qsizetype made = qsizetype(sizeof piece - z.avail_out);
         if (made > 0) {
             const Result<Done> taken = out(QByteArrayView(piece, made));
-            if (!taken)
-                return taken;
+            if (!taken) return taken;
         }
         m_stream->ended = state == Z_STREAM_END;
-        if (state != Z_OK && state != Z_STREAM_END && state != Z_BUF_ERROR)
-            return broken();
-        if (!m_stream->ended && z.avail_in == 0 && z.avail_out > 0)
-            return Done{};
+        if (state != Z_OK && state != Z_STREAM_END && state != Z_BUF_ERROR) return broken();
+        if (!m_stream->ended && z.avail_in == 0 && z.avail_out > 0) return Done{};
     }
 }
 

@@ -9,9 +9,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-namespace power::workspace {
+namespace power::workspace
+{
 
-namespace {
+namespace
+{
 int callOpenat2(int directory, const char *path, int flags, mode_t mode)
 {
     open_how how{};
@@ -28,8 +30,7 @@ bool haveOpenat2()
     static const bool have = [] {
         const int root = ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         const int fd = callOpenat2(root, ".", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-        if (fd >= 0)
-            ::close(fd);
+        if (fd >= 0) ::close(fd);
         ::close(root);
         return fd >= 0;
     }();
@@ -39,27 +40,22 @@ bool haveOpenat2()
 
 int openBeneath(int directory, const QByteArray &path, int flags, mode_t mode)
 {
-    if (!haveOpenat2())
-        return openByComponents(directory, path, flags, mode);
+    if (!haveOpenat2()) return openByComponents(directory, path, flags, mode);
     const char *name = path.isEmpty() ? "." : path.constData();
     for (int attempt = 0;; ++attempt) {
         const int fd = callOpenat2(directory, name, flags | O_CLOEXEC, mode);
         // EAGAIN: a rename raced with the resolution; EINTR cannot be told from a real signal.
-        if ((fd != -EAGAIN && fd != -EINTR) || attempt == 32)
-            return fd;
+        if ((fd != -EAGAIN && fd != -EINTR) || attempt == 32) return fd;
     }
 }
 
 int openByComponents(int directory, const QByteArray &path, int flags, mode_t mode)
 {
-    if (path.startsWith('/'))
-        return -EXDEV;
+    if (path.startsWith('/')) return -EXDEV;
     QByteArrayList parts;
     for (const QByteArray &part : path.split('/')) {
-        if (part == "..")
-            return -EXDEV;
-        if (!part.isEmpty() && part != ".")
-            parts << part;
+        if (part == "..") return -EXDEV;
+        if (!part.isEmpty() && part != ".") parts << part;
     }
     if (parts.isEmpty()) {
         const int fd = ::openat(directory, ".", flags | O_CLOEXEC, mode);
@@ -69,8 +65,7 @@ int openByComponents(int directory, const QByteArray &path, int flags, mode_t mo
     int at = directory;
     for (qsizetype i = 0; i + 1 < parts.size(); ++i) {
         const int next = ::openat(at, parts[i].constData(), O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
-        if (next < 0)
-            return -errno;
+        if (next < 0) return -errno;
         held = Descriptor(next);
         at = next;
     }
@@ -81,21 +76,16 @@ int openByComponents(int directory, const QByteArray &path, int flags, mode_t mo
 int makeDirectoryBeneath(int directory, const QByteArray &path, uid_t uid, gid_t gid)
 {
     const int first = openBeneath(directory, {}, O_RDONLY | O_DIRECTORY);
-    if (first < 0)
-        return first;
+    if (first < 0) return first;
     Descriptor at(first);
     for (const QByteArray &part : path.split('/')) {
-        if (part.isEmpty() || part == ".")
-            continue;
+        if (part.isEmpty() || part == ".") continue;
         const bool made = ::mkdirat(at.get(), part.constData(), 0700) == 0;
-        if (!made && errno != EEXIST)
-            return -errno;
+        if (!made && errno != EEXIST) return -errno;
         const int next = openBeneath(at.get(), part, O_RDONLY | O_DIRECTORY);
-        if (next < 0)
-            return next;
+        if (next < 0) return next;
         at = Descriptor(next);
-        if (made && uid != uid_t(-1) && ::fchown(next, uid, gid) != 0)
-            return -errno;
+        if (made && uid != uid_t(-1) && ::fchown(next, uid, gid) != 0) return -errno;
     }
     return at.release();
 }
@@ -114,7 +104,8 @@ QByteArray lastOf(const QByteArray &path)
 Error fileError(int number, const QString &shown)
 {
     const auto error = [&](ErrorCode code, const char *why, const char *next) {
-        return fail(code, QStringLiteral("\"%1\" %2.").arg(shown, QLatin1String(why)), QLatin1String(next)).error;
+        return fail(code, QStringLiteral("\"%1\" %2.").arg(shown, QLatin1String(why)), QLatin1String(next))
+            .error;
     };
     switch (number) {
     case ENOENT:
@@ -122,7 +113,8 @@ Error fileError(int number, const QString &shown)
         return error(ErrorCode::NotFound, "does not exist in this session",
                      "list_files shows what there is; names are case-sensitive.");
     case ELOOP:
-        return error(ErrorCode::InvalidArgument, "is or passes through a symbolic link, which is not followed",
+        return error(ErrorCode::InvalidArgument,
+                     "is or passes through a symbolic link, which is not followed",
                      "Copy the file to a plain name first.");
     case EXDEV:
         return error(ErrorCode::InvalidArgument, "leads out of the session's directory",
@@ -134,7 +126,8 @@ Error fileError(int number, const QString &shown)
         return error(ErrorCode::InvalidArgument, "is not a regular file", "Only regular files can be read.");
     case EACCES:
     case EPERM:
-        return error(ErrorCode::Forbidden, "may not be opened", "Check its permissions with os.stat in a cell.");
+        return error(ErrorCode::Forbidden, "may not be opened",
+                     "Check its permissions with os.stat in a cell.");
     case ENAMETOOLONG:
         return error(ErrorCode::InvalidArgument, "is too long for a file name (255 bytes per part)",
                      "Use a shorter name.");
@@ -147,7 +140,8 @@ Error fileError(int number, const QString &shown)
     default:
         break;
     }
-    return fail(ErrorCode::Internal, QStringLiteral("\"%1\": %2.").arg(shown, QString::fromLocal8Bit(std::strerror(number))))
+    return fail(ErrorCode::Internal,
+                QStringLiteral("\"%1\": %2.").arg(shown, QString::fromLocal8Bit(std::strerror(number))))
         .error;
 }
 
@@ -156,7 +150,8 @@ qint64 nanoseconds(const timespec &time)
     return qint64(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
 }
 
-namespace {
+namespace
+{
 // Calls `each(name, isDirectory)` for every entry; errors of single entries are the callee's.
 template <typename Each>
 int forEntries(int fd, Each each)
@@ -165,17 +160,16 @@ int forEntries(int fd, Each each)
     DIR *stream = copy < 0 ? nullptr : ::fdopendir(copy);
     if (!stream) {
         const int number = errno;
-        if (copy >= 0)
-            ::close(copy);
+        if (copy >= 0) ::close(copy);
         return -number;
     }
     while (const dirent *entry = ::readdir(stream)) {
-        if (std::strcmp(entry->d_name, ".") == 0 || std::strcmp(entry->d_name, "..") == 0)
-            continue;
+        if (std::strcmp(entry->d_name, ".") == 0 || std::strcmp(entry->d_name, "..") == 0) continue;
         bool directory = entry->d_type == DT_DIR;
         if (entry->d_type == DT_UNKNOWN) {
             struct stat facts;
-            directory = ::fstatat(fd, entry->d_name, &facts, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(facts.st_mode);
+            directory =
+                ::fstatat(fd, entry->d_name, &facts, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(facts.st_mode);
         }
         each(entry->d_name, directory);
     }
@@ -189,14 +183,12 @@ int emptyDirectory(int fd)
     int failure = 0;
     quint64 moved = 0;
     const auto failed = [&failure] {
-        if (!failure && errno != ENOENT)
-            failure = -errno;
+        if (!failure && errno != ENOENT) failure = -errno;
     };
     const auto giveUp = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     for (;;) {
         // A process that goes on creating files would keep us here for ever.
-        if (std::chrono::steady_clock::now() > giveUp)
-            return -ETIMEDOUT;
+        if (std::chrono::steady_clock::now() > giveUp) return -ETIMEDOUT;
         QByteArrayList directories;
         forEntries(fd, [&](const char *name, bool directory) {
             if (directory)
@@ -204,13 +196,14 @@ int emptyDirectory(int fd)
             else if (::unlinkat(fd, name, 0) != 0)
                 failed();
         });
-        if (directories.isEmpty() || failure)
-            return failure;
+        if (directories.isEmpty() || failure) return failure;
         for (const QByteArray &name : directories) {
             const int sub = ::openat(fd, name.constData(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
             if (sub < 0 && errno == EACCES) // a directory of our own uid that user code closed to itself
                 ::fchmodat(fd, name.constData(), 0700, 0);
-            Descriptor inner(sub >= 0 ? sub : ::openat(fd, name.constData(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+            Descriptor inner(
+                sub >= 0 ? sub
+                         : ::openat(fd, name.constData(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
             if (inner.get() < 0) {
                 failed();
                 continue;
@@ -218,18 +211,15 @@ int emptyDirectory(int fd)
             ::fchmod(inner.get(), 0700);
             forEntries(inner.get(), [&](const char *entry, bool directory) {
                 if (!directory) {
-                    if (::unlinkat(inner.get(), entry, 0) != 0)
-                        failed();
+                    if (::unlinkat(inner.get(), entry, 0) != 0) failed();
                     return;
                 }
-                const QByteArray up = ".moved-" + QByteArray::number(quint64(::getpid())) + '-' + QByteArray::number(++moved);
-                if (::renameat(inner.get(), entry, fd, up.constData()) != 0)
-                    failed();
+                const QByteArray up =
+                    ".moved-" + QByteArray::number(quint64(::getpid())) + '-' + QByteArray::number(++moved);
+                if (::renameat(inner.get(), entry, fd, up.constData()) != 0) failed();
             });
-            if (::unlinkat(fd, name.constData(), AT_REMOVEDIR) != 0 && errno != ENOTEMPTY)
-                failed();
-            if (failure)
-                return failure;
+            if (::unlinkat(fd, name.constData(), AT_REMOVEDIR) != 0 && errno != ENOTEMPTY) failed();
+            if (failure) return failure;
         }
     }
 }

@@ -2,25 +2,23 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-namespace power::workspace {
+namespace power::workspace
+{
 
 ChangeHub::ChangeHub() : m_fd(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {}
 
 ChangeHub::~ChangeHub()
 {
-    if (m_fd >= 0)
-        ::close(m_fd);
+    if (m_fd >= 0) ::close(m_fd);
 }
 
 void ChangeHub::drain()
 {
-    if (m_fd < 0)
-        return;
+    if (m_fd < 0) return;
     alignas(inotify_event) char buffer[64 * 1024];
     for (;;) {
         const ssize_t got = ::read(m_fd, buffer, sizeof buffer);
-        if (got <= 0)
-            return;
+        if (got <= 0) return;
         for (ssize_t at = 0; at < got;) {
             const auto *event = reinterpret_cast<const inotify_event *>(buffer + at);
             at += ssize_t(sizeof(inotify_event) + event->len);
@@ -30,15 +28,13 @@ void ChangeHub::drain()
                 continue;
             }
             const auto found = m_watches.constFind(event->wd);
-            if (found == m_watches.constEnd())
-                continue;
+            if (found == m_watches.constEnd()) continue;
             if (event->mask & IN_IGNORED) {
                 m_watches.erase(found);
                 continue;
             }
             const Watch watch = *found;
-            if (event->len > 0)
-                watch.tracker->handle(watch.directory, event->mask, event->name);
+            if (event->len > 0) watch.tracker->handle(watch.directory, event->mask, event->name);
         }
     }
 }

@@ -8,17 +8,20 @@
 #include <mutex>
 #include <sys/stat.h>
 
-namespace power::workspace {
+namespace power::workspace
+{
 
 class ChangeHub;
 
-// The two open directories of a session; shared, because a tracker may outlive its workspace object for a moment.
+// The two open directories of a session; shared, because a tracker may outlive its workspace object for a
+// moment.
 struct OpenPlaces {
     Descriptor workspace, scratch;
 };
 
-// ChangeTracker: the changes of one workspace and its /tmp. Keys are the paths of Workspace ("a/b", "/tmp/a"), directories
-// likewise ("" = the workspace, "/tmp"). The public methods take the hub's lock, the others run under it.
+// ChangeTracker: the changes of one workspace and its /tmp. Keys are the paths of Workspace ("a/b",
+// "/tmp/a"), directories likewise ("" = the workspace, "/tmp"). The public methods take the hub's lock, the
+// others run under it.
 class ChangeTracker
 {
 public:
@@ -39,7 +42,7 @@ private:
         bool written = false; // an event says so; else the change time decides
         bool fresh = false;   // made since begin(): its removal is no news
         bool removed = false;
-        int open = 0;         // opens without a close, as far as events tell
+        int open = 0; // opens without a close, as far as events tell
     };
     struct Facts {
         quint64 inode = 0;
@@ -72,7 +75,7 @@ private:
     std::shared_ptr<ChangeHub> m_hub;
     std::shared_ptr<const OpenPlaces> m_places;
     bool m_started = false;
-    bool m_byWalk = false;    // too many directories or no inotify: compare two walks
+    bool m_byWalk = false; // too many directories or no inotify: compare two walks
     bool m_overflowed = false;
     qint64 m_beganNs = 0;
     QHash<QByteArray, Seen> m_seen;
@@ -81,11 +84,11 @@ private:
         Facts facts;
         int open = 0;
     };
-    QHash<QByteArray, Told> m_told;        // files still open when they were last looked at
+    QHash<QByteArray, Told> m_told; // files still open when they were last looked at
     QSet<QByteArray> m_ownRemoved;
     QHash<QByteArray, Facts> m_own;
-    Collected m_last;                      // what the last take() found
-    Collected m_before;                    // by walk only
+    Collected m_last;   // what the last take() found
+    Collected m_before; // by walk only
 };
 
 // ChangeHub: reads the events and gives them to the trackers. Thread: any, under its own lock.

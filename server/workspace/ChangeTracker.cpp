@@ -7,10 +7,13 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-namespace power::workspace {
+namespace power::workspace
+{
 
-namespace {
-constexpr quint32 watchMask = IN_CREATE | IN_MODIFY | IN_OPEN | IN_CLOSE | IN_MOVE | IN_DELETE | IN_ONLYDIR | IN_EXCL_UNLINK;
+namespace
+{
+constexpr quint32 watchMask =
+    IN_CREATE | IN_MODIFY | IN_OPEN | IN_CLOSE | IN_MOVE | IN_DELETE | IN_ONLYDIR | IN_EXCL_UNLINK;
 constexpr int mostDirectories = 2'000;
 constexpr int mostSeen = 20'000;
 constexpr int mostStillOpen = 64;
@@ -58,7 +61,8 @@ ChangeTracker::~ChangeTracker()
 
 ChangeTracker::Facts ChangeTracker::factsOf(const struct stat &facts)
 {
-    return {quint64(facts.st_ino), qint64(facts.st_size), nanoseconds(facts.st_mtim), nanoseconds(facts.st_ctim)};
+    return {quint64(facts.st_ino), qint64(facts.st_size), nanoseconds(facts.st_mtim),
+            nanoseconds(facts.st_ctim)};
 }
 
 // false: there is no regular file of that name now.
@@ -66,8 +70,7 @@ bool ChangeTracker::look(const QByteArray &key, Facts *facts) const
 {
     const Descriptor file(openBeneath(rootOf(inScratch(key)), relativeOf(key), O_PATH | O_NOFOLLOW));
     struct stat found;
-    if (file.get() < 0 || ::fstat(file.get(), &found) != 0 || !S_ISREG(found.st_mode))
-        return false;
+    if (file.get() < 0 || ::fstat(file.get(), &found) != 0 || !S_ISREG(found.st_mode)) return false;
     *facts = factsOf(found);
     return true;
 }
@@ -76,9 +79,9 @@ bool ChangeTracker::look(const QByteArray &key, Facts *facts) const
 // write-back makes the next write fault, and the fault stamps the inode.
 void ChangeTracker::flushMapped(const QByteArray &key) const
 {
-    const Descriptor file(openBeneath(rootOf(inScratch(key)), relativeOf(key), O_RDONLY | O_NONBLOCK | O_NOFOLLOW));
-    if (file.get() >= 0)
-        ::sync_file_range(file.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+    const Descriptor file(
+        openBeneath(rootOf(inScratch(key)), relativeOf(key), O_RDONLY | O_NONBLOCK | O_NOFOLLOW));
+    if (file.get() >= 0) ::sync_file_range(file.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
 void ChangeTracker::watchAll()
@@ -91,8 +94,7 @@ void ChangeTracker::watchTree(const QByteArray &key, bool report)
 {
     const bool scratch = inScratch(key);
     const auto keyFor = [scratch](const QByteArray &path) {
-        if (!scratch)
-            return path;
+        if (!scratch) return path;
         return path.isEmpty() ? QByteArray(scratchKey) : scratchKey + ('/' + path);
     };
     WalkVisitor visitor;
@@ -111,8 +113,7 @@ void ChangeTracker::watchTree(const QByteArray &key, bool report)
         return true;
     };
     visitor.file = [&](const QByteArray &path, const struct stat &) {
-        if (!report)
-            return true;
+        if (!report) return true;
         Seen *seen = touch(keyFor(path));
         if (seen) {
             seen->fresh = !seen->removed;
@@ -149,8 +150,7 @@ void ChangeTracker::forgetWatches()
 ChangeTracker::Seen *ChangeTracker::touch(const QByteArray &key)
 {
     const auto found = m_seen.find(key);
-    if (found != m_seen.end())
-        return &*found;
+    if (found != m_seen.end()) return &*found;
     if (m_seen.size() >= mostSeen) {
         m_overflowed = true;
         return nullptr;
@@ -162,54 +162,43 @@ ChangeTracker::Seen *ChangeTracker::touch(const QByteArray &key)
 
 void ChangeTracker::handle(const QByteArray &directory, quint32 mask, const char *name)
 {
-    if (isHiddenName(name))
-        return;
+    if (isHiddenName(name)) return;
     const QByteArray key = joinedKey(directory, name);
     if (mask & IN_ISDIR) {
-        if (mask & (IN_DELETE | IN_MOVED_FROM))
-            forgetTree(key);
-        if (mask & (IN_CREATE | IN_MOVED_TO))
-            watchTree(key, true);
+        if (mask & (IN_DELETE | IN_MOVED_FROM)) forgetTree(key);
+        if (mask & (IN_CREATE | IN_MOVED_TO)) watchTree(key, true);
         return;
     }
     Seen *seen = touch(key);
-    if (!seen)
-        return;
+    if (!seen) return;
     if (mask & (IN_CREATE | IN_MOVED_TO)) {
         seen->fresh = (mask & IN_CREATE) && !seen->removed;
         seen->written = true;
         seen->removed = false;
     }
-    if (mask & IN_MODIFY)
-        seen->written = true;
-    if (mask & IN_OPEN)
-        ++seen->open;
-    if (mask & IN_CLOSE)
-        seen->open = qMax(0, seen->open - 1);
-    if (mask & (IN_DELETE | IN_MOVED_FROM))
-        *seen = {false, seen->fresh, !seen->fresh, 0};
+    if (mask & IN_MODIFY) seen->written = true;
+    if (mask & IN_OPEN) ++seen->open;
+    if (mask & IN_CLOSE) seen->open = qMax(0, seen->open - 1);
+    if (mask & (IN_DELETE | IN_MOVED_FROM)) *seen = {false, seen->fresh, !seen->fresh, 0};
 }
 
 void ChangeTracker::ownWrite(const QByteArray &path, quint64 inode, qint64 changedNs)
 {
     const std::lock_guard lock(m_hub->m_lock);
-    if (m_started)
-        m_own.insert(path, {inode, 0, 0, changedNs});
+    if (m_started) m_own.insert(path, {inode, 0, 0, changedNs});
 }
 
 void ChangeTracker::ownRemoval(const QByteArray &path)
 {
     const std::lock_guard lock(m_hub->m_lock);
-    if (m_started)
-        m_ownRemoved.insert(path);
+    if (m_started) m_ownRemoved.insert(path);
 }
 
 void ChangeTracker::begin()
 {
     const std::lock_guard lock(m_hub->m_lock);
     m_beganNs = stampNow();
-    if (m_byWalk)
-        return; // compared with the end of the last run
+    if (m_byWalk) return; // compared with the end of the last run
     m_hub->drain();
     if (m_started && !m_overflowed) {
         for (auto it = m_seen.begin(); it != m_seen.end();)
@@ -243,7 +232,8 @@ ChangeTracker::Collected ChangeTracker::snapshot() const
     return all;
 }
 
-// After an overflow: every file whose change time is of this run, and everything in directories not known before.
+// After an overflow: every file whose change time is of this run, and everything in directories not known
+// before.
 void ChangeTracker::searchByTime(Collected &written)
 {
     const QHash<QByteArray, Directory> known = m_directories;
@@ -259,9 +249,9 @@ void ChangeTracker::searchByTime(Collected &written)
             return true;
         };
         visitor.file = [&](const QByteArray &path, const struct stat &facts) {
-            const bool stamped = nanoseconds(facts.st_ctim) >= m_beganNs && !(m_last.value(keyFor(path)) == factsOf(facts));
-            if (unknown || stamped)
-                written.insert(keyFor(path), factsOf(facts));
+            const bool stamped =
+                nanoseconds(facts.st_ctim) >= m_beganNs && !(m_last.value(keyFor(path)) == factsOf(facts));
+            if (unknown || stamped) written.insert(keyFor(path), factsOf(facts));
             return true;
         };
         walk(rootOf(scratch), {}, visitor);
@@ -282,17 +272,16 @@ void ChangeTracker::takeSeen(Collected &written, QStringList &removed)
     for (auto it = m_seen.cbegin(); it != m_seen.cend(); ++it) {
         Facts facts;
         if (!look(it.key(), &facts)) {
-            if (it->removed && !m_ownRemoved.contains(it.key()))
-                removed << QString::fromUtf8(it.key());
+            if (it->removed && !m_ownRemoved.contains(it.key())) removed << QString::fromUtf8(it.key());
             m_told.remove(it.key());
             continue;
         }
         const auto told = m_told.constFind(it.key());
         const bool again = told != m_told.constEnd() && !(told->facts == facts);
-        // A stamp of this very tick may be older than begin(): not told again when nothing changed since it was told.
+        // A stamp of this very tick may be older than begin(): not told again when nothing changed since it
+        // was told.
         const bool stamped = facts.changedNs >= m_beganNs && !(m_last.value(it.key()) == facts);
-        if (it->written || again || stamped)
-            written.insert(it.key(), facts);
+        if (it->written || again || stamped) written.insert(it.key(), facts);
         m_told.remove(it.key());
         if (it->open > 0 && m_told.size() + stillOpen.size() < mostStillOpen) {
             stillOpen.insert(it.key(), {facts, it->open});
@@ -325,8 +314,7 @@ void ChangeTracker::takeByWalk(Collected &written, QStringList &removed)
     Collected now = snapshot();
     for (auto it = now.cbegin(); it != now.cend(); ++it) {
         const auto before = m_before.constFind(it.key());
-        if (before == m_before.constEnd() || !(*before == *it))
-            written.insert(it.key(), *it);
+        if (before == m_before.constEnd() || !(*before == *it)) written.insert(it.key(), *it);
     }
     for (auto it = m_before.cbegin(); it != m_before.cend(); ++it) {
         if (!now.contains(it.key()) && !m_ownRemoved.contains(it.key()))
@@ -339,8 +327,7 @@ Workspace::Changes ChangeTracker::take()
 {
     const std::lock_guard lock(m_hub->m_lock);
     Workspace::Changes changes;
-    if (!m_started)
-        return changes;
+    if (!m_started) return changes;
     Collected written;
     m_hub->drain();
     if (m_byWalk) {
@@ -348,8 +335,7 @@ Workspace::Changes ChangeTracker::take()
     } else {
         takeStillOpen(written);
         takeSeen(written, changes.removed);
-        if (m_overflowed)
-            searchByTime(written);
+        if (m_overflowed) searchByTime(written);
     }
     for (auto own = m_own.cbegin(); own != m_own.cend(); ++own) {
         const auto found = written.constFind(own.key());
@@ -364,7 +350,8 @@ Workspace::Changes ChangeTracker::take()
             changes.truncated = true;
             break;
         }
-        changes.written << FileFacts{QString::fromUtf8(it.key()), it->size, it->modifiedNs, inScratch(it.key())};
+        changes.written << FileFacts{QString::fromUtf8(it.key()), it->size, it->modifiedNs,
+                                     inScratch(it.key())};
     }
     changes.removed.sort();
     return changes;

@@ -5,26 +5,27 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-namespace power::workspace {
+namespace power::workspace
+{
 
-Result<std::unique_ptr<Workspace::Writer>> FileWriter::create(int root, const QByteArray &relative, const QString &shown,
-                                                              const SessionPlace &place,
+Result<std::unique_ptr<Workspace::Writer>> FileWriter::create(int root, const QByteArray &relative,
+                                                              const QString &shown, const SessionPlace &place,
                                                               std::weak_ptr<ChangeTracker> tracker)
 {
     const auto failed = [&shown](int number) { return Unexpected<Error>{fileError(number, shown)}; };
     std::unique_ptr<FileWriter> writer(new FileWriter);
-    const int directory = makeDirectoryBeneath(root, parentOf(relative), place.chown ? place.uid : uid_t(-1), place.gid);
-    if (directory < 0)
-        return failed(-directory);
+    const int directory =
+        makeDirectoryBeneath(root, parentOf(relative), place.chown ? place.uid : uid_t(-1), place.gid);
+    if (directory < 0) return failed(-directory);
     writer->m_directory = Descriptor(directory);
     writer->m_name = lastOf(relative);
     struct stat present;
-    if (::fstatat(directory, writer->m_name.constData(), &present, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(present.st_mode))
+    if (::fstatat(directory, writer->m_name.constData(), &present, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISDIR(present.st_mode))
         return failed(EISDIR);
     const QByteArray temporary = ".power-" + newUuid().toLatin1();
     const int file = openBeneath(directory, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-    if (file < 0)
-        return failed(-file);
+    if (file < 0) return failed(-file);
     writer->m_file = Descriptor(file);
     writer->m_temporary = temporary;
     writer->m_shown = shown;
@@ -35,18 +36,15 @@ Result<std::unique_ptr<Workspace::Writer>> FileWriter::create(int root, const QB
 
 FileWriter::~FileWriter()
 {
-    if (!m_done && !m_temporary.isEmpty())
-        ::unlinkat(m_directory.get(), m_temporary.constData(), 0);
+    if (!m_done && !m_temporary.isEmpty()) ::unlinkat(m_directory.get(), m_temporary.constData(), 0);
 }
 
 Result<Done> FileWriter::write(QByteArrayView bytes)
 {
     while (!bytes.isEmpty()) {
         const ssize_t wrote = ::write(m_file.get(), bytes.data(), size_t(bytes.size()));
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote < 0)
-            return Unexpected<Error>{fileError(errno, m_shown)};
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote < 0) return Unexpected<Error>{fileError(errno, m_shown)};
         bytes = bytes.sliced(wrote);
     }
     return Done{};
@@ -56,15 +54,12 @@ Result<FileFacts> FileWriter::commit()
 {
     const auto failed = [this] { return Unexpected<Error>{fileError(errno, m_shown)}; };
     struct stat facts;
-    if (::fchmod(m_file.get(), 0644) != 0 || ::fsync(m_file.get()) != 0)
-        return failed();
-    if (m_place.chown && ::fchown(m_file.get(), m_place.uid, m_place.gid) != 0)
-        return failed();
+    if (::fchmod(m_file.get(), 0644) != 0 || ::fsync(m_file.get()) != 0) return failed();
+    if (m_place.chown && ::fchown(m_file.get(), m_place.uid, m_place.gid) != 0) return failed();
     if (::renameat(m_directory.get(), m_temporary.constData(), m_directory.get(), m_name.constData()) != 0)
         return failed();
     m_done = true;
-    if (::fsync(m_directory.get()) != 0 || ::fstat(m_file.get(), &facts) != 0)
-        return failed();
+    if (::fsync(m_directory.get()) != 0 || ::fstat(m_file.get(), &facts) != 0) return failed();
     if (const auto tracker = m_tracker.lock())
         tracker->ownWrite(m_shown.toUtf8(), quint64(facts.st_ino), nanoseconds(facts.st_ctim));
     return FileFacts{m_shown, qint64(facts.st_size), nanoseconds(facts.st_mtim), m_shown.startsWith(u'/')};

@@ -3,14 +3,15 @@
 #include "workspace/ChangeHub.h"
 #include "workspace/SessionDirectory.h"
 
-namespace power::workspace {
+namespace power::workspace
+{
 
 class FileWriter : public Workspace::Writer
 {
 public:
     // root: the directory `relative` is below; missing directories are made. shown: the path the caller used.
-    static Result<std::unique_ptr<Workspace::Writer>> create(int root, const QByteArray &relative, const QString &shown,
-                                                             const SessionPlace &place,
+    static Result<std::unique_ptr<Workspace::Writer>> create(int root, const QByteArray &relative,
+                                                             const QString &shown, const SessionPlace &place,
                                                              std::weak_ptr<ChangeTracker> tracker);
     ~FileWriter() override;
 

@@ -4,11 +4,12 @@
 #include <QString>
 #include <functional>
 
-namespace power::workspace {
+namespace power::workspace
+{
 
 // The name an uploaded or fetched file gets: the last path part ('/' and '\'), control characters and lone
-// surrogates taken out, at most 255 bytes of UTF-8 with its extension kept; a leading dot or nothing left gives
-// "file_<seconds since the epoch>".
+// surrogates taken out, at most 255 bytes of UTF-8 with its extension kept; a leading dot or nothing left
+// gives "file_<seconds since the epoch>".
 QString uploadName(const QString &given);
 
 struct PathRule {

@@ -9,9 +9,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-namespace power::workspace {
+namespace power::workspace
+{
 
-namespace {
+namespace
+{
 constexpr int mostListed = 200'000;
 }
 
@@ -34,11 +36,9 @@ Result<SessionDirectory::Spot> SessionDirectory::spotOf(const QString &path) con
     spot.root = (spot.scratch ? m_places->scratch : m_places->workspace).get();
     spot.relative = spot.scratch ? path.mid(5).toUtf8() : path.toUtf8();
     for (const QByteArray &part : spot.relative.split('/')) {
-        if (part.isEmpty() || part == "." || part == "..")
-            return Unexpected<Error>{fileError(EXDEV, path)};
+        if (part.isEmpty() || part == "." || part == "..") return Unexpected<Error>{fileError(EXDEV, path)};
     }
-    if (!path.isValidUtf16() || path.contains(QChar(0)))
-        return Unexpected<Error>{fileError(ENOENT, path)};
+    if (!path.isValidUtf16() || path.contains(QChar(0))) return Unexpected<Error>{fileError(ENOENT, path)};
     return spot;
 }
 
@@ -46,7 +46,8 @@ Result<QString> SessionDirectory::resolve(const QString &name) const
 {
     PathRule rule{m_place.sessionId, m_place.hostPath, [this](const QString &path) {
                       const Result<Spot> spot = spotOf(path);
-                      const Descriptor found(spot ? openBeneath(spot->root, spot->relative, O_PATH | O_NOFOLLOW) : -1);
+                      const Descriptor found(
+                          spot ? openBeneath(spot->root, spot->relative, O_PATH | O_NOFOLLOW) : -1);
                       return found.get() >= 0;
                   }};
     return resolvePath(name, rule);
@@ -56,27 +57,21 @@ Result<Descriptor> SessionDirectory::openRead(const QString &path, FileFacts *fa
 {
     const auto failed = [&path](int number) { return Unexpected<Error>{fileError(number, path)}; };
     const Result<Spot> spot = spotOf(path);
-    if (!spot)
-        return Unexpected<Error>{spot.error()};
+    if (!spot) return Unexpected<Error>{spot.error()};
     const int fd = openBeneath(spot->root, spot->relative, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return failed(-fd);
+    if (fd < 0) return failed(-fd);
     Descriptor file(fd);
     struct stat found;
-    if (::fstat(fd, &found) != 0)
-        return failed(errno);
-    if (!S_ISREG(found.st_mode))
-        return failed(S_ISDIR(found.st_mode) ? EISDIR : ENXIO);
-    if (facts)
-        *facts = {path, qint64(found.st_size), nanoseconds(found.st_mtim), spot->scratch};
+    if (::fstat(fd, &found) != 0) return failed(errno);
+    if (!S_ISREG(found.st_mode)) return failed(S_ISDIR(found.st_mode) ? EISDIR : ENXIO);
+    if (facts) *facts = {path, qint64(found.st_size), nanoseconds(found.st_mtim), spot->scratch};
     return file;
 }
 
 Result<std::unique_ptr<Workspace::Writer>> SessionDirectory::create(const QString &path)
 {
     const Result<Spot> spot = spotOf(path);
-    if (!spot)
-        return Unexpected<Error>{spot.error()};
+    if (!spot) return Unexpected<Error>{spot.error()};
     return FileWriter::create(spot->root, spot->relative, path, m_place, m_tracker);
 }
 
@@ -84,16 +79,13 @@ Result<Done> SessionDirectory::remove(const QString &path)
 {
     const auto failed = [&path](int number) { return Unexpected<Error>{fileError(number, path)}; };
     const Result<Spot> spot = spotOf(path);
-    if (!spot)
-        return Unexpected<Error>{spot.error()};
+    if (!spot) return Unexpected<Error>{spot.error()};
     const int directory = openBeneath(spot->root, parentOf(spot->relative), O_RDONLY | O_DIRECTORY);
-    if (directory < 0)
-        return failed(-directory);
+    if (directory < 0) return failed(-directory);
     const Descriptor parent(directory);
     // Registered first: the event may be read before the call returns.
     m_tracker->ownRemoval(path.toUtf8());
-    if (::unlinkat(directory, lastOf(spot->relative).constData(), 0) != 0)
-        return failed(errno);
+    if (::unlinkat(directory, lastOf(spot->relative).constData(), 0) != 0) return failed(errno);
     ::fsync(directory);
     return Done{};
 }
@@ -107,9 +99,9 @@ QList<FileFacts> SessionDirectory::list(int most) const
         return files.size() < mostListed;
     };
     walk(m_places->workspace.get(), {}, visitor);
-    std::sort(files.begin(), files.end(), [](const FileFacts &a, const FileFacts &b) { return a.path < b.path; });
-    if (files.size() > most)
-        files.resize(most);
+    std::sort(files.begin(), files.end(),
+              [](const FileFacts &a, const FileFacts &b) { return a.path < b.path; });
+    if (files.size() > most) files.resize(most);
     return files;
 }
 
@@ -121,8 +113,7 @@ qint64 SessionDirectory::bytesOnDisk() const
     visitor.everything = true;
     visitor.file = [&](const QByteArray &, const struct stat &facts) {
         if (facts.st_nlink > 1) {
-            if (linked.contains(quint64(facts.st_ino)))
-                return true;
+            if (linked.contains(quint64(facts.st_ino))) return true;
             linked.insert(quint64(facts.st_ino));
         }
         blocks += facts.st_blocks;

@@ -3,7 +3,8 @@
 #include "workspace/ChangeHub.h"
 #include <memory>
 
-namespace power::workspace {
+namespace power::workspace
+{
 
 struct SessionPlace {
     QString sessionId;
@@ -16,7 +17,8 @@ struct SessionPlace {
 class SessionDirectory : public Workspace
 {
 public:
-    SessionDirectory(SessionPlace place, std::shared_ptr<const OpenPlaces> places, std::shared_ptr<ChangeHub> hub);
+    SessionDirectory(SessionPlace place, std::shared_ptr<const OpenPlaces> places,
+                     std::shared_ptr<ChangeHub> hub);
 
     QString hostPath() const override { return m_place.hostPath; }
     QString scratchPath() const override { return m_place.scratchPath; }

@@ -6,9 +6,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-namespace power::workspace {
+namespace power::workspace
+{
 
-namespace {
+namespace
+{
 constexpr quint32 highestUid = 1'000'000'000;
 constexpr quint32 reservedAtOnce = 64; // one fsync for so many; a restart skips what is left of them
 
@@ -17,12 +19,10 @@ quint32 mappedEnd()
 {
     QFile map(QStringLiteral("/proc/self/uid_map"));
     quint64 end = 0;
-    if (!map.open(QIODevice::ReadOnly))
-        return highestUid;
+    if (!map.open(QIODevice::ReadOnly)) return highestUid;
     for (const QByteArray &line : map.readAll().split('\n')) {
         const QList<QByteArray> fields = line.simplified().split(' ');
-        if (fields.size() == 3 && fields[0].toULongLong() == end)
-            end += fields[2].toULongLong();
+        if (fields.size() == 3 && fields[0].toULongLong() == end) end += fields[2].toULongLong();
     }
     return quint32(qMin<quint64>(end, highestUid));
 }
@@ -56,8 +56,7 @@ Result<UidRange> UidRange::open(int root, quint32 uidBase, quint32 span)
     }
     range.m_next = range.m_reserved = range.m_first;
     const Result<Done> saved = range.save();
-    if (!saved)
-        return Unexpected<Error>{saved.error()};
+    if (!saved) return Unexpected<Error>{saved.error()};
     return range;
 }
 
@@ -65,31 +64,30 @@ Result<Done> UidRange::save() const
 {
     const QByteArray text = QByteArray::number(m_first) + ' ' + QByteArray::number(m_reserved) + '\n';
     const Descriptor file(openBeneath(m_root, ".uids.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600));
-    const bool written = file.get() >= 0 && ::write(file.get(), text.constData(), size_t(text.size())) == text.size()
-                         && ::fdatasync(file.get()) == 0 && ::renameat(m_root, ".uids.new", m_root, ".uids") == 0;
+    const bool written =
+        file.get() >= 0 && ::write(file.get(), text.constData(), size_t(text.size())) == text.size() &&
+        ::fdatasync(file.get()) == 0 && ::renameat(m_root, ".uids.new", m_root, ".uids") == 0;
     if (!written)
-        return fail(ErrorCode::Unavailable, QStringLiteral("The record of user ids in the sandbox directory cannot be written: %1.")
-                                                .arg(QString::fromLocal8Bit(strerror(errno))));
+        return fail(ErrorCode::Unavailable,
+                    QStringLiteral("The record of user ids in the sandbox directory cannot be written: %1.")
+                        .arg(QString::fromLocal8Bit(strerror(errno))));
     return Done{};
 }
 
 Result<quint32> UidRange::take(const QSet<quint32> &used)
 {
     for (quint32 tried = 0; tried < m_span; ++tried) {
-        if (m_next >= m_first + m_span)
-            m_next = m_reserved = m_first;
+        if (m_next >= m_first + m_span) m_next = m_reserved = m_first;
         const quint32 uid = m_next++;
-        if (used.contains(uid))
-            continue;
-        if (m_next <= m_reserved)
-            return uid;
+        if (used.contains(uid)) continue;
+        if (m_next <= m_reserved) return uid;
         m_reserved = m_next + reservedAtOnce;
         const Result<Done> saved = save();
-        if (!saved)
-            return Unexpected<Error>{saved.error()};
+        if (!saved) return Unexpected<Error>{saved.error()};
         return uid;
     }
-    return fail(ErrorCode::Unavailable, QStringLiteral("All %1 user ids for sessions are in use.").arg(m_span),
+    return fail(ErrorCode::Unavailable,
+                QStringLiteral("All %1 user ids for sessions are in use.").arg(m_span),
                 QStringLiteral("Delete sessions that are no longer needed."));
 }
 

@@ -3,7 +3,8 @@
 #include "base/Error.h"
 #include <QSet>
 
-namespace power::workspace {
+namespace power::workspace
+{
 
 // UidRange: a range of a root directory and the next one to give. Thread: under the lock of Workspaces.
 class UidRange

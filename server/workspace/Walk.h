@@ -4,7 +4,8 @@
 #include <functional>
 #include <sys/stat.h>
 
-namespace power::workspace {
+namespace power::workspace
+{
 
 constexpr int walkDepth = 64;
 

@@ -6,10 +6,11 @@
 #include <QString>
 #include <memory>
 
-namespace power::workspace {
+namespace power::workspace
+{
 
 struct FileFacts {
-    QString path;          // relative to the workspace, '/' separated; a file of the session's /tmp as "/tmp/..."
+    QString path; // relative to the workspace, '/' separated; a file of the session's /tmp as "/tmp/..."
     qint64 size = 0;
     qint64 modifiedNs = 0; // since the epoch
     bool fromTmp = false;  // lies in the session's /tmp
@@ -24,29 +25,36 @@ public:
     Descriptor &operator=(Descriptor &&other) noexcept;
     ~Descriptor();
     int get() const { return m_fd; }
-    int release() { const int fd = m_fd; m_fd = -1; return fd; }
+    int release()
+    {
+        const int fd = m_fd;
+        m_fd = -1;
+        return fd;
+    }
 
 private:
     int m_fd;
 };
 
-// Workspace: all access goes through openat2(RESOLVE_BENEATH|NO_SYMLINKS|NO_MAGICLINKS) on a directory descriptor
-// and accepts regular files only, so nothing user code plants (symlinks, FIFOs, devices) leads out or hangs.
-// A path is relative to the workspace, or "/tmp/..." for the session's own /tmp; every method takes both forms.
-// Thread: any; several threads may use one object at once (all state it changes is behind a lock).
+// Workspace: all access goes through openat2(RESOLVE_BENEATH|NO_SYMLINKS|NO_MAGICLINKS) on a directory
+// descriptor and accepts regular files only, so nothing user code plants (symlinks, FIFOs, devices) leads out
+// or hangs. A path is relative to the workspace, or "/tmp/..." for the session's own /tmp; every method takes
+// both forms. Thread: any; several threads may use one object at once (all state it changes is behind a
+// lock).
 class Workspace
 {
 public:
     virtual ~Workspace() = default;
-    virtual QString hostPath() const = 0;      // <root>/<slug>/<session>
-    virtual QString scratchPath() const = 0;   // its /tmp
+    virtual QString hostPath() const = 0;    // <root>/<slug>/<session>
+    virtual QString scratchPath() const = 0; // its /tmp
     virtual quint32 uid() const = 0;
     virtual quint32 gid() const = 0;
-    virtual QString insidePath() const = 0;    // /app/sandbox_data/<session_id>
+    virtual QString insidePath() const = 0; // /app/sandbox_data/<session_id>
 
-    // Accepts a bare or relative name, /app/sandbox_data/<session>/name, /app/sandbox_data/name (session default,
-    // R2), a doubled session prefix, /tmp/name. Gives the path for the methods below; the file need not exist.
-    // Error: InvalidArgument naming the rule, with what to do instead (client-side paths, other sessions, "..").
+    // Accepts a bare or relative name, /app/sandbox_data/<session>/name, /app/sandbox_data/name (session
+    // default, R2), a doubled session prefix, /tmp/name. Gives the path for the methods below; the file need
+    // not exist. Error: InvalidArgument naming the rule, with what to do instead (client-side paths, other
+    // sessions, "..").
     virtual Result<QString> resolve(const QString &name) const = 0;
     // Errors: NotFound, InvalidArgument (a link, a directory, a device ...), Forbidden.
     virtual Result<Descriptor> openRead(const QString &path, FileFacts *facts = nullptr) const = 0;
@@ -68,10 +76,11 @@ public:
     // Blocks in use, hidden files and /tmp included, hard links once.
     virtual qint64 bytesOnDisk() const = 0;
 
-    // Change detection by inotify, so that a run costs what it touched: begin before a cell, take after it: files
-    // created or rewritten since (closed, still open or mapped), by path; removed ones separately. What a leftover
-    // thread or process of an earlier cell wrote between two runs is told with the next one. Falls back to comparing
-    // two walks when the workspace has more than 2,000 directories or inotify is not to be had.
+    // Change detection by inotify, so that a run costs what it touched: begin before a cell, take after it:
+    // files created or rewritten since (closed, still open or mapped), by path; removed ones separately. What
+    // a leftover thread or process of an earlier cell wrote between two runs is told with the next one. Falls
+    // back to comparing two walks when the workspace has more than 2,000 directories or inotify is not to be
+    // had.
     virtual void beginChanges() = 0;
     struct Changes {
         QList<FileFacts> written;
@@ -86,16 +95,17 @@ class Workspaces
 {
 public:
     virtual ~Workspaces() = default;
-    // root is made with mode 0711. As root: uids from a range of uidsPerRoot that starts at uidBase plus a random
-    // offset kept in <root>/.uids, one uid (and gid) per workspace, recorded by the directory's owner and not given
-    // again before the range is used up. Not root, or no right to chown: the own uid for all. Error: Unavailable.
+    // root is made with mode 0711. As root: uids from a range of uidsPerRoot that starts at uidBase plus a
+    // random offset kept in <root>/.uids, one uid (and gid) per workspace, recorded by the directory's owner
+    // and not given again before the range is used up. Not root, or no right to chown: the own uid for all.
+    // Error: Unavailable.
     static constexpr quint32 uidsPerRoot = 50'000;
     static Result<std::unique_ptr<Workspaces>> open(const QString &root, quint32 uidBase = 200'000);
     // [first, first + uidsPerRoot) of this root; 0 when all workspaces have the own uid.
     virtual quint32 firstUid() const = 0;
     // slug empty = the principal `owner`: <root>/<session>; else <root>/.<slug>/<session>, its /tmp in
-    // <root>/.scratch/<slug or "owner">/<session>. Made when missing, mode 0700. One object per session as long as
-    // somebody holds it. Errors: InvalidArgument (session id, slug), Unavailable (disk).
+    // <root>/.scratch/<slug or "owner">/<session>. Made when missing, mode 0700. One object per session as
+    // long as somebody holds it. Errors: InvalidArgument (session id, slug), Unavailable (disk).
     virtual Result<std::shared_ptr<Workspace>> openSession(const QString &slug, const QString &sessionId) = 0;
     virtual bool exists(const QString &slug, const QString &sessionId) const = 0;
     // Everything in it is gone when this returns.

@@ -30,24 +30,24 @@ class tst_downloads : public QObject
         auto writer = m_space->create(path);
         const bool written = writer.ok() && (*writer)->write(content).ok() && (*writer)->commit().ok();
         const auto got = await(m_store->store(QStringLiteral("owner"), QStringLiteral("q3"), m_space, path));
-        if (!written || !got)
-            qFatal("not stored: %s", qPrintable(path));
+        if (!written || !got) qFatal("not stored: %s", qPrintable(path));
         return *got;
     }
     RawClient::Answer ask(const QByteArray &method, const QString &path, const QByteArray &fields = {})
     {
         RawClient client(m_server->port());
-        return client.ask(method + ' ' + path.toUtf8() + " HTTP/1.1\r\nHost: example.org\r\n" + fields + "\r\n");
+        return client.ask(method + ' ' + path.toUtf8() + " HTTP/1.1\r\nHost: example.org\r\n" + fields +
+                          "\r\n");
     }
     qint64 number(const char *sql, const QString &id)
     {
         storage::Job<qint64> job = [sql, id](QSqlDatabase &connection) -> Result<qint64> {
             const auto rows = storage::query(connection, sql, {id});
-            if (!rows)
-                return Unexpected<Error>{rows.error()};
+            if (!rows) return Unexpected<Error>{rows.error()};
             return rows->isEmpty() ? 0 : rows->number(0, 0);
         };
-        const auto got = await(m_database->run<qint64>(storage::Lane::Short, std::chrono::seconds(5), std::move(job)));
+        const auto got =
+            await(m_database->run<qint64>(storage::Lane::Short, std::chrono::seconds(5), std::move(job)));
         return got ? *got : -1;
     }
 
@@ -80,8 +80,7 @@ private Q_SLOTS:
         m_server.reset();
         m_closed.reset();
         m_store.reset();
-        if (m_database)
-            QCoro::waitFor(m_database->stop());
+        if (m_database) QCoro::waitFor(m_database->stop());
         m_database.reset();
         m_cluster.reset();
     }
@@ -97,7 +96,9 @@ private Q_SLOTS:
         QCOMPARE(got.body, data);
         QCOMPARE(got.field("Content-Type"), QByteArray("text/csv; charset=utf-8"));
         QCOMPARE(got.field("Content-Length"), QByteArray::number(data.size()));
-        QCOMPARE(got.field("Content-Disposition"), QByteArray("attachment; filename=\"Uber _.csv\"; filename*=UTF-8''%C3%9Cber%20%E8%A1%A8.csv"));
+        QCOMPARE(
+            got.field("Content-Disposition"),
+            QByteArray("attachment; filename=\"Uber _.csv\"; filename*=UTF-8''%C3%9Cber%20%E8%A1%A8.csv"));
         QCOMPARE(got.field("Cache-Control"), QByteArray("private, max-age=3600"));
         QCOMPARE(got.field("X-Session-Id"), QByteArray("q3"));
         QCOMPARE(got.field("X-Content-Type-Options"), QByteArray("nosniff"));
@@ -111,7 +112,8 @@ private Q_SLOTS:
         QCOMPARE(head.status, 200);
         QCOMPARE(head.field("Content-Length"), QByteArray::number(data.size()));
         QVERIFY(head.body.isEmpty());
-        const auto options = ask("OPTIONS", file.downloadPath(), "Origin: https://client.example\r\nAccess-Control-Request-Method: GET\r\n");
+        const auto options = ask("OPTIONS", file.downloadPath(),
+                                 "Origin: https://client.example\r\nAccess-Control-Request-Method: GET\r\n");
         QCOMPARE(options.status, 204);
         QVERIFY(options.field("Access-Control-Allow-Methods").contains("HEAD"));
         QCOMPARE(options.field("Access-Control-Max-Age"), QByteArray("3600"));
@@ -141,8 +143,9 @@ private Q_SLOTS:
         const auto check = [this](const QString &path, int status) {
             const auto got = ask("GET", path);
             const QJsonObject body = QJsonDocument::fromJson(got.body).object();
-            return got.status == status && !body.value(QStringLiteral("error")).toString().isEmpty()
-                   && !body.value(QStringLiteral("hint")).toString().isEmpty() && got.field("Access-Control-Allow-Origin") == "*";
+            return got.status == status && !body.value(QStringLiteral("error")).toString().isEmpty() &&
+                   !body.value(QStringLiteral("hint")).toString().isEmpty() &&
+                   got.field("Access-Control-Allow-Origin") == "*";
         };
         QVERIFY(check(QStringLiteral("/dl/not-a-uuid"), 400));
         QVERIFY(check(QStringLiteral("/dl/") + newUuid() + QStringLiteral("/x"), 404));
@@ -151,7 +154,8 @@ private Q_SLOTS:
         QVERIFY(check(file.downloadPath(), 410));
         QVERIFY(check(QStringLiteral("/charts/q3/none.png"), 404));
         QVERIFY(check(QStringLiteral("/charts/none/chart.png"), 404));
-        for (const char *path : {"/charts/q3/..%2F..%2Fetc%2Fpasswd", "/charts/q3/../../etc/passwd", "/charts/../etc/passwd", "/dl/../etc/passwd"})
+        for (const char *path : {"/charts/q3/..%2F..%2Fetc%2Fpasswd", "/charts/q3/../../etc/passwd",
+                                 "/charts/../etc/passwd", "/dl/../etc/passwd"})
             QVERIFY2(ask("GET", QLatin1String(path)).status >= 400, path);
     }
 
@@ -171,10 +175,13 @@ private Q_SLOTS:
         QCOMPARE(got.field("X-Power-Interpreter"), QByteArray("4.0.0"));
         QCOMPARE(got.field("X-Session-Id"), QByteArray("q3"));
         QCOMPARE(ask("HEAD", file.chartPath()).status, 200);
-        QCOMPARE(ask("GET", QStringLiteral("/charts/q3/page.html")).field("Content-Security-Policy"), QByteArray("sandbox"));
+        QCOMPARE(ask("GET", QStringLiteral("/charts/q3/page.html")).field("Content-Security-Policy"),
+                 QByteArray("sandbox"));
         QCOMPARE(ask("GET", QStringLiteral("/charts/q3/private.png")).status, 404);
         RawClient closed(m_closed->port());
-        QCOMPARE(closed.ask("GET " + file.chartPath().toUtf8() + " HTTP/1.1\r\nHost: localhost\r\n\r\n").status, 404);
+        QCOMPARE(
+            closed.ask("GET " + file.chartPath().toUtf8() + " HTTP/1.1\r\nHost: localhost\r\n\r\n").status,
+            404);
     }
 
     void bigFilesAtFlatMemory()
@@ -187,11 +194,13 @@ private Q_SLOTS:
                 QVERIFY((*writer)->write(piece));
             QVERIFY((*writer)->commit());
         }
-        const auto file = await(m_store->store(QStringLiteral("owner"), QStringLiteral("q3"), m_space, QStringLiteral("big.bin")));
+        const auto file = await(m_store->store(QStringLiteral("owner"), QStringLiteral("q3"), m_space,
+                                               QStringLiteral("big.bin")));
         QVERIFY2(file.ok(), file ? "" : qPrintable(file.error().text()));
         const auto resident = [] {
             QFile status(QStringLiteral("/proc/self/statm"));
-            return status.open(QIODevice::ReadOnly) ? status.readAll().split(' ').value(1).toLongLong() * 4096 : 0;
+            return status.open(QIODevice::ReadOnly) ? status.readAll().split(' ').value(1).toLongLong() * 4096
+                                                    : 0;
         };
         QTcpSocket socket;
         socket.setReadBufferSize(1 << 20);
@@ -201,14 +210,15 @@ private Q_SLOTS:
         qint64 got = 0, most = 0;
         QElapsedTimer time;
         time.start();
-        socket.write("GET " + file->downloadPath().toUtf8() + " HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n");
+        socket.write("GET " + file->downloadPath().toUtf8() +
+                     " HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n");
         connect(&socket, &QTcpSocket::readyRead, this, [&] {
             got += socket.readAll().size();
             most = qMax(most, resident());
         });
         QTRY_VERIFY_WITH_TIMEOUT(got > size, 30'000);
-        qInfo("GET /dl of 200 MB: %.0f MB/s (client in the same thread), %.1f MB more memory", double(size) / 1e6 / (double(time.nsecsElapsed()) / 1e9),
-              double(most - before) / 1e6);
+        qInfo("GET /dl of 200 MB: %.0f MB/s (client in the same thread), %.1f MB more memory",
+              double(size) / 1e6 / (double(time.nsecsElapsed()) / 1e9), double(most - before) / 1e6);
         QVERIFY(most - before < (32 << 20));
     }
 };

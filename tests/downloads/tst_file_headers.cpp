@@ -13,13 +13,21 @@ private Q_SLOTS:
     {
         QTest::addColumn<QString>("name");
         QTest::addColumn<QByteArray>("value");
-        QTest::newRow("plain") << QStringLiteral("out/report.xlsx") << QByteArray("attachment; filename=\"report.xlsx\"; filename*=UTF-8''report.xlsx");
+        QTest::newRow("plain") << QStringLiteral("out/report.xlsx")
+                               << QByteArray(
+                                      "attachment; filename=\"report.xlsx\"; filename*=UTF-8''report.xlsx");
         QTest::newRow("unicode") << QStringLiteral("Übersicht 表.csv")
-                                 << QByteArray("attachment; filename=\"Ubersicht _.csv\"; filename*=UTF-8''%C3%9Cbersicht%20%E8%A1%A8.csv");
+                                 << QByteArray("attachment; filename=\"Ubersicht _.csv\"; "
+                                               "filename*=UTF-8''%C3%9Cbersicht%20%E8%A1%A8.csv");
         QTest::newRow("quotes") << QStringLiteral("a\"b\\c'd(1)*%.csv")
-                                << QByteArray("attachment; filename=\"a_b_c'd(1)*_.csv\"; filename*=UTF-8''a%22b%5Cc%27d%281%29%2A%25.csv");
-        QTest::newRow("emoji") << QStringLiteral("\U0001F600.png") << QByteArray("attachment; filename=\"_.png\"; filename*=UTF-8''%F0%9F%98%80.png");
-        QTest::newRow("line break") << QStringLiteral("a\r\nX: y") << QByteArray("attachment; filename=\"a__X: y\"; filename*=UTF-8''a%0D%0AX%3A%20y");
+                                << QByteArray("attachment; filename=\"a_b_c'd(1)*_.csv\"; "
+                                              "filename*=UTF-8''a%22b%5Cc%27d%281%29%2A%25.csv");
+        QTest::newRow("emoji") << QStringLiteral("\U0001F600.png")
+                               << QByteArray(
+                                      "attachment; filename=\"_.png\"; filename*=UTF-8''%F0%9F%98%80.png");
+        QTest::newRow("line break")
+            << QStringLiteral("a\r\nX: y")
+            << QByteArray("attachment; filename=\"a__X: y\"; filename*=UTF-8''a%0D%0AX%3A%20y");
     }
     void dispositions()
     {
@@ -76,12 +84,14 @@ private Q_SLOTS:
         file.name = QStringLiteral("x");
         for (const char *type : {"text/html", "image/svg+xml", "application/xml"}) {
             file.mime = QLatin1String(type);
-            QCOMPARE(fileHeaders(file, Disposition::Inline).value("Content-Security-Policy"), QByteArray("sandbox"));
+            QCOMPARE(fileHeaders(file, Disposition::Inline).value("Content-Security-Policy"),
+                     QByteArray("sandbox"));
         }
         file.mime = QStringLiteral("image/png");
         QVERIFY(!fileHeaders(file, Disposition::Inline).contains("Content-Security-Policy"));
         file.mime = QStringLiteral("a\r\nb");
-        QCOMPARE(fileHeaders(file, Disposition::Inline).value("Content-Type"), QByteArray("application/octet-stream"));
+        QCOMPARE(fileHeaders(file, Disposition::Inline).value("Content-Type"),
+                 QByteArray("application/octet-stream"));
     }
 };
 

@@ -1,4 +1,5 @@
-// The file store with a real PostgreSQL and a real disk: durability, versions, expiry, a lost database, old links.
+// The file store with a real PostgreSQL and a real disk: durability, versions, expiry, a lost database, old
+// links.
 #include "base/Ids.h"
 #include "files/FileStore.h"
 #include "storage/ClusterFixture.h"
@@ -54,24 +55,24 @@ class tst_file_store : public QObject
     {
         write(path, content);
         const auto got = stored(path);
-        if (!got)
-            qFatal("%s", qPrintable(got.error().text()));
+        if (!got) qFatal("%s", qPrintable(got.error().text()));
         return *got;
     }
     static QByteArray content(const Result<OpenedFile> &opened)
     {
-        if (!opened)
-            return "(" + QByteArray(errorWord(opened.error().code)) + ")";
-        if (!opened->onDisk)
-            return opened->bytes;
+        if (!opened) return "(" + QByteArray(errorWord(opened.error().code)) + ")";
+        if (!opened->onDisk) return opened->bytes;
         QByteArray all(qsizetype(opened->file.size), '\0');
-        return ::pread(opened->descriptor.get(), all.data(), size_t(all.size()), 0) == all.size() ? all : QByteArray("(short)");
+        return ::pread(opened->descriptor.get(), all.data(), size_t(all.size()), 0) == all.size()
+                   ? all
+                   : QByteArray("(short)");
     }
     QByteArray get(const QString &id) { return content(await(m_store->open(id))); }
     int contents() const
     {
         int count = 0;
-        for (QDirIterator each(config().directory, QDir::Files, QDirIterator::Subdirectories); each.hasNext();) {
+        for (QDirIterator each(config().directory, QDir::Files, QDirIterator::Subdirectories);
+             each.hasNext();) {
             each.next();
             count += each.fileName().size() == 64;
         }
@@ -82,11 +83,11 @@ class tst_file_store : public QObject
     {
         storage::Job<qint64> job = [text, values](QSqlDatabase &connection) -> Result<qint64> {
             const auto rows = storage::query(connection, text, values);
-            if (!rows)
-                return Unexpected<Error>{rows.error()};
+            if (!rows) return Unexpected<Error>{rows.error()};
             return rows->isEmpty() ? rows->affected() : rows->number(0, 0);
         };
-        const auto got = await(m_database->run<qint64>(storage::Lane::Short, std::chrono::seconds(10), std::move(job)));
+        const auto got =
+            await(m_database->run<qint64>(storage::Lane::Short, std::chrono::seconds(10), std::move(job)));
         return got ? *got : -1;
     }
 
@@ -134,10 +135,14 @@ private Q_SLOTS:
         QCOMPARE(file.sha256, QCryptographicHash::hash("a,b\n1,2\n", QCryptographicHash::Sha256).toHex());
         QCOMPARE(file.chartSlug, m_session);
         QVERIFY(file.expires > file.created.addSecs(71 * 3600));
-        QCOMPARE(sql("SELECT count(*) FROM power.files WHERE id = $1::uuid AND content_location = 'sha256:' || sha256", {file.id}), 1);
+        QCOMPARE(sql("SELECT count(*) FROM power.files WHERE id = $1::uuid AND content_location = 'sha256:' "
+                     "|| sha256",
+                     {file.id}),
+                 1);
         QCOMPARE(get(file.id.toUpper()), QByteArray("a,b\n1,2\n"));
         QCOMPARE(get(newUuid()), QByteArray("(not_found)"));
-        for (const char *bad : {"x", "", "../../etc/passwd", "{00000000-0000-0000-0000-000000000001}", "00000000-0000-0000-0000-000000000000"})
+        for (const char *bad : {"x", "", "../../etc/passwd", "{00000000-0000-0000-0000-000000000001}",
+                                "00000000-0000-0000-0000-000000000000"})
             QCOMPARE(get(QString::fromLatin1(bad)), QByteArray("(invalid_argument)"));
         struct stat facts;
         QCOMPARE(::stat(config().directory.toUtf8().constData(), &facts), 0);
@@ -169,19 +174,26 @@ private Q_SLOTS:
 
     void charts()
     {
-        QCOMPARE(content(await(m_store->openChart(m_session, QStringLiteral("chart.png")))), QByteArray("(not_found)"));
+        QCOMPARE(content(await(m_store->openChart(m_session, QStringLiteral("chart.png")))),
+                 QByteArray("(not_found)"));
         put(QStringLiteral("out/chart.png"), "nested");
-        QCOMPARE(content(await(m_store->openChart(m_session, QStringLiteral("chart.png")))), QByteArray("nested"));
+        QCOMPARE(content(await(m_store->openChart(m_session, QStringLiteral("chart.png")))),
+                 QByteArray("nested"));
         put(QStringLiteral("chart.png"), "old");
         put(QStringLiteral("chart.png"), "new");
-        QCOMPARE(content(await(m_store->openChart(m_session, QStringLiteral("chart.png")))), QByteArray("new"));
-        QCOMPARE(content(await(m_store->openChart(m_session, QStringLiteral("out/chart.png")))), QByteArray("nested"));
-        QCOMPARE(content(await(m_store->openChart(QStringLiteral("another"), QStringLiteral("chart.png")))), QByteArray("(not_found)"));
+        QCOMPARE(content(await(m_store->openChart(m_session, QStringLiteral("chart.png")))),
+                 QByteArray("new"));
+        QCOMPARE(content(await(m_store->openChart(m_session, QStringLiteral("out/chart.png")))),
+                 QByteArray("nested"));
+        QCOMPARE(content(await(m_store->openChart(QStringLiteral("another"), QStringLiteral("chart.png")))),
+                 QByteArray("(not_found)"));
         const auto other = stored(QStringLiteral("chart.png"), QStringLiteral("someone"));
         QVERIFY(other->chartSlug.startsWith(QStringLiteral("s-")) && !other->chartSlug.contains(m_session));
-        QCOMPARE(content(await(m_store->openChart(other->chartSlug, QStringLiteral("chart.png")))), QByteArray("new"));
+        QCOMPARE(content(await(m_store->openChart(other->chartSlug, QStringLiteral("chart.png")))),
+                 QByteArray("new"));
         write(QStringLiteral("secret.png"), "never handed out");
-        QCOMPARE(content(await(m_store->openChart(m_session, QStringLiteral("secret.png")))), QByteArray("(not_found)"));
+        QCOMPARE(content(await(m_store->openChart(m_session, QStringLiteral("secret.png")))),
+                 QByteArray("(not_found)"));
     }
 
     void scratchFilesGetTheirBareName()
@@ -202,7 +214,9 @@ private Q_SLOTS:
         QCOMPARE(big.error().code, ErrorCode::TooLarge);
         QVERIFY(big.error().text().contains(QStringLiteral("stays in the session")));
         QVERIFY(put(QStringLiteral("fits"), QByteArray(1000, 'x')).size == 1000);
-        QCOMPARE(::symlink("/etc/passwd", (m_space->hostPath() + QStringLiteral("/link")).toUtf8().constData()), 0);
+        QCOMPARE(
+            ::symlink("/etc/passwd", (m_space->hostPath() + QStringLiteral("/link")).toUtf8().constData()),
+            0);
         QCOMPARE(::mkfifo((m_space->hostPath() + QStringLiteral("/fifo")).toUtf8().constData(), 0666), 0);
         for (const char *bad : {"none", "link", "fifo", "../x"})
             QVERIFY(!stored(QString::fromLatin1(bad)));
@@ -238,8 +252,10 @@ private Q_SLOTS:
         const StoredFile old = put(QStringLiteral("old"), "shared");
         const StoredFile young = put(QStringLiteral("young"), "shared");
         const StoredFile alone = put(QStringLiteral("alone"), "alone");
-        QCOMPARE(sql("UPDATE power.files SET expires_at = now() - interval '1 minute' WHERE id = ANY($1::uuid[])",
-                     {QStringList{old.id, alone.id}}), 2);
+        QCOMPARE(
+            sql("UPDATE power.files SET expires_at = now() - interval '1 minute' WHERE id = ANY($1::uuid[])",
+                {QStringList{old.id, alone.id}}),
+            2);
         QCOMPARE(get(old.id), QByteArray("(gone)"));
         const auto swept = await(m_store->sweep());
         QVERIFY(swept.ok());
@@ -250,7 +266,9 @@ private Q_SLOTS:
         QVERIFY(put(QStringLiteral("old"), "shared").id != old.id);
         QVERIFY(put(QStringLiteral("alone"), "alone").id != alone.id);
         QCOMPARE(*await(m_store->sweep()), 0);
-        QCOMPARE(sql("UPDATE power.files SET expires_at = now() - interval '31 days' WHERE id = $1::uuid", {old.id}), 1);
+        QCOMPARE(sql("UPDATE power.files SET expires_at = now() - interval '31 days' WHERE id = $1::uuid",
+                     {old.id}),
+                 1);
         QVERIFY(await(m_store->sweep()).ok());
         QCOMPARE(get(old.id), QByteArray("(not_found)"));
         FileStore::Config forEver = config();
@@ -301,13 +319,21 @@ private Q_SLOTS:
 
     void linksOfThePythonOriginal()
     {
-        QCOMPARE(sql("CREATE TABLE IF NOT EXISTS public.sandbox_files (id uuid PRIMARY KEY, session_id varchar(255), filename varchar(500),"
-                     " mime_type varchar(255), file_size int, checksum varchar(64), content bytea, created_at timestamp,"
-                     " expires_at timestamp, download_count int)"), 0);
+        QCOMPARE(sql("CREATE TABLE IF NOT EXISTS public.sandbox_files (id uuid PRIMARY KEY, session_id "
+                     "varchar(255), filename varchar(500),"
+                     " mime_type varchar(255), file_size int, checksum varchar(64), content bytea, "
+                     "created_at timestamp,"
+                     " expires_at timestamp, download_count int)"),
+                 0);
         const QString id = newUuid(), expired = newUuid();
-        for (const auto &[which, until] : {std::pair{id, "interval '1 day'"}, std::pair{expired, "interval '-1 day'"}}) {
-            const QByteArray insert = QByteArrayLiteral("INSERT INTO public.sandbox_files VALUES ($1::uuid, 'default', 'old.bin', 'application/octet-stream',"
-                                                        " 4, 'x', '\\x00ff0a41', now() at time zone 'utc', now() at time zone 'utc' + ") + until + ", 0)";
+        for (const auto &[which, until] :
+             {std::pair{id, "interval '1 day'"}, std::pair{expired, "interval '-1 day'"}}) {
+            const QByteArray insert =
+                QByteArrayLiteral(
+                    "INSERT INTO public.sandbox_files VALUES ($1::uuid, 'default', 'old.bin', "
+                    "'application/octet-stream',"
+                    " 4, 'x', '\\x00ff0a41', now() at time zone 'utc', now() at time zone 'utc' + ") +
+                until + ", 0)";
             QCOMPARE(sql(insert.constData(), {which}), 1);
         }
         // Adoption happens at the start of a server.
@@ -344,8 +370,8 @@ private Q_SLOTS:
         time.start();
         for (int i = 0; i < 50; ++i)
             QVERIFY(stored(QStringLiteral("small%1").arg(i)).ok());
-        qInfo("store: %.0f MB/s new content (durable), %.0f MB/s known content, %.2f ms per small file", cold, again,
-              double(time.nsecsElapsed()) / 1e6 / 50);
+        qInfo("store: %.0f MB/s new content (durable), %.0f MB/s known content, %.2f ms per small file", cold,
+              again, double(time.nsecsElapsed()) / 1e6 / 50);
     }
 
     // Last: it takes the database away.
@@ -358,7 +384,8 @@ private Q_SLOTS:
         const StoredFile during = put(QStringLiteral("during"), "during");
         QCOMPARE(get(during.id), QByteArray("during"));
         QCOMPARE(put(QStringLiteral("during"), "during").id, during.id);
-        QCOMPARE(content(await(m_store->openChart(m_session, QStringLiteral("during")))), QByteArray("during"));
+        QCOMPARE(content(await(m_store->openChart(m_session, QStringLiteral("during")))),
+                 QByteArray("during"));
         QCOMPARE(await(m_store->list(QStringLiteral("owner"), m_session))->size(), 2);
         QCOMPARE(get(newUuid()), QByteArray("(unavailable)"));
         const StoredFile deleted = put(QStringLiteral("deleted"), "deleted");

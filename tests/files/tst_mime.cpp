@@ -13,9 +13,11 @@ private Q_SLOTS:
         QTest::addColumn<QString>("name");
         QTest::addColumn<QByteArray>("head");
         QTest::addColumn<QString>("mime");
-        const QByteArray png = QByteArrayLiteral("\x89PNG\r\n\x1a\n\0\0\0\rIHDR"), zip = QByteArrayLiteral("PK\x03\x04\0\0");
+        const QByteArray png = QByteArrayLiteral("\x89PNG\r\n\x1a\n\0\0\0\rIHDR"),
+                         zip = QByteArrayLiteral("PK\x03\x04\0\0");
         const auto row = [](const char *name, const QByteArray &head, const char *mime) {
-            QTest::addRow("%s %s", name, head.left(6).toHex().constData()) << QString::fromLatin1(name) << head << QString::fromLatin1(mime);
+            QTest::addRow("%s %s", name, head.left(6).toHex().constData())
+                << QString::fromLatin1(name) << head << QString::fromLatin1(mime);
         };
         row("chart.png", png, "image/png");
         row("lying.csv", png, "image/png");

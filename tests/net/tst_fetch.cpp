@@ -19,7 +19,8 @@
 using namespace power;
 using namespace power::net;
 
-namespace {
+namespace
+{
 // Answers each request by `answer(request, socket)`; keeps what it was asked.
 class ScriptedServer : public QTcpServer
 {
@@ -47,18 +48,17 @@ protected:
         connect(socket, &QTcpSocket::readyRead, socket, [this, socket] {
             const QByteArray head = socket->property("head").toByteArray() + socket->readAll();
             socket->setProperty("head", head);
-            if (!head.contains("\r\n\r\n"))
-                return;
+            if (!head.contains("\r\n\r\n")) return;
             requests << head;
-            if (answer)
-                answer(head.split(' ').value(1), socket);
+            if (answer) answer(head.split(' ').value(1), socket);
         });
     }
 };
 
 void say(QTcpSocket *socket, const QByteArray &head, const QByteArray &body = {})
 {
-    socket->write("HTTP/1.1 " + head + "\r\nContent-Length: " + QByteArray::number(body.size()) + "\r\nConnection: close\r\n\r\n" + body);
+    socket->write("HTTP/1.1 " + head + "\r\nContent-Length: " + QByteArray::number(body.size()) +
+                  "\r\nConnection: close\r\n\r\n" + body);
     socket->disconnectFromHost();
 }
 
@@ -99,14 +99,14 @@ class tst_fetch : public QObject
         made.maxBytes = 10 << 20;
         made.onData = [this](QByteArrayView piece) -> Result<Done> {
             m_body += piece;
-            return piece.size() <= 64 * 1024 ? Result<Done>(Done{}) : fail(ErrorCode::Internal, QStringLiteral("too big a piece"));
+            return piece.size() <= 64 * 1024 ? Result<Done>(Done{})
+                                             : fail(ErrorCode::Internal, QStringLiteral("too big a piece"));
         };
         return made;
     }
     Result<FetchResult> run(FetchRequest made, QStringList allowed = {})
     {
-        if (allowed.isEmpty())
-            allowed << m_server->origin();
+        if (allowed.isEmpty()) allowed << m_server->origin();
         const auto fetcher = Fetcher::create(AddressPolicy(allowed));
         std::optional<Result<FetchResult>> result;
         QCoro::waitFor(keep(fetcher->fetch(std::move(made)), &result));
@@ -121,16 +121,58 @@ private Q_SLOTS:
     {
         QTest::addColumn<QString>("address");
         QTest::addColumn<bool>("allowed");
-        for (const char *bad : {"0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.255.255.254", "169.254.169.254",
-                                "172.16.0.1", "172.31.255.255", "192.0.0.8", "192.0.2.1", "192.88.99.1", "192.168.1.1", "198.18.0.1", "198.19.255.255",
-                                "198.51.100.7", "203.0.113.9", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255",
-                                "::", "::1", "::127.0.0.1", "::8.8.8.8", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "::ffff:10.0.0.1", "64:ff9b::7f00:1",
-                                "64:ff9b::a9fe:a9fe", "64:ff9b:1::808:808", "2002:7f00:1::", "2002:a9fe:a9fe::1", "2002:808:808::1",
-                                "2001:0:53aa:64c:0:fbff:80ff:fffe", "2001:db8::1", "2001:20::1", "3fff::1", "fc00::1", "fd00:ec2::254", "fe80::1", "fec0::1",
-                                "ff02::1", "100::1", "4000::1", "fe80::1%eth0"})
+        for (const char *bad : {"0.0.0.0",
+                                "0.1.2.3",
+                                "10.0.0.1",
+                                "100.64.0.1",
+                                "100.127.255.255",
+                                "127.0.0.1",
+                                "127.255.255.254",
+                                "169.254.169.254",
+                                "172.16.0.1",
+                                "172.31.255.255",
+                                "192.0.0.8",
+                                "192.0.2.1",
+                                "192.88.99.1",
+                                "192.168.1.1",
+                                "198.18.0.1",
+                                "198.19.255.255",
+                                "198.51.100.7",
+                                "203.0.113.9",
+                                "224.0.0.1",
+                                "239.255.255.255",
+                                "240.0.0.1",
+                                "255.255.255.255",
+                                "::",
+                                "::1",
+                                "::127.0.0.1",
+                                "::8.8.8.8",
+                                "::ffff:127.0.0.1",
+                                "::ffff:169.254.169.254",
+                                "::ffff:10.0.0.1",
+                                "64:ff9b::7f00:1",
+                                "64:ff9b::a9fe:a9fe",
+                                "64:ff9b:1::808:808",
+                                "2002:7f00:1::",
+                                "2002:a9fe:a9fe::1",
+                                "2002:808:808::1",
+                                "2001:0:53aa:64c:0:fbff:80ff:fffe",
+                                "2001:db8::1",
+                                "2001:20::1",
+                                "3fff::1",
+                                "fc00::1",
+                                "fd00:ec2::254",
+                                "fe80::1",
+                                "fec0::1",
+                                "ff02::1",
+                                "100::1",
+                                "4000::1",
+                                "fe80::1%eth0"})
             QTest::newRow(bad) << QString::fromLatin1(bad) << false;
-        for (const char *good : {"1.1.1.1", "8.8.8.8", "93.184.216.34", "100.63.255.255", "100.128.0.1", "172.15.0.1", "172.32.0.1", "192.0.1.1", "198.17.0.1",
-                                 "223.255.255.255", "2606:4700:4700::1111", "2a00:1450:4001::1", "::ffff:8.8.8.8", "64:ff9b::808:808"})
+        for (const char *good :
+             {"1.1.1.1", "8.8.8.8", "93.184.216.34", "100.63.255.255", "100.128.0.1", "172.15.0.1",
+              "172.32.0.1", "192.0.1.1", "198.17.0.1", "223.255.255.255", "2606:4700:4700::1111",
+              "2a00:1450:4001::1", "::ffff:8.8.8.8", "64:ff9b::808:808"})
             QTest::newRow(good) << QString::fromLatin1(good) << true;
     }
     void addresses()
@@ -145,7 +187,8 @@ private Q_SLOTS:
         const AddressPolicy policy({QStringLiteral("http://127.0.0.1:8099")});
         const QHostAddress local(QHostAddress::LocalHost);
         QVERIFY(policy.allows(local, QUrl(QStringLiteral("http://127.0.0.1:8099/x"))));
-        for (const char *other : {"http://127.0.0.1:8098/", "https://127.0.0.1:8099/", "http://127.0.0.1/", "http://localhost:8099/", "http://127.0.0.2:8099/"})
+        for (const char *other : {"http://127.0.0.1:8098/", "https://127.0.0.1:8099/", "http://127.0.0.1/",
+                                  "http://localhost:8099/", "http://127.0.0.2:8099/"})
             QVERIFY2(!policy.allows(local, QUrl(QString::fromLatin1(other))), other);
     }
 
@@ -154,7 +197,9 @@ private Q_SLOTS:
         QTest::addColumn<QString>("url");
         QTest::addColumn<int>("code");
         const int bad = int(ErrorCode::InvalidArgument), no = int(ErrorCode::Forbidden);
-        const auto row = [](const char *url, int code) { QTest::newRow(url) << QString::fromUtf8(url) << code; };
+        const auto row = [](const char *url, int code) {
+            QTest::newRow(url) << QString::fromUtf8(url) << code;
+        };
         row("http://localhost:1/", no);
         row("http://LOCALHOST./", no);
         row("http://127.0.0.1/", no);
@@ -196,8 +241,9 @@ private Q_SLOTS:
         const auto got = run(request(QUrl(url)));
         QVERIFY(!got);
         // An unusual spelling may also fail as a URL, and some resolvers know no name with a dot at its end.
-        const bool refused = int(got.error().code) == code || got.error().code == ErrorCode::InvalidArgument
-                             || (url.contains(QChar(0x3002)) || url.endsWith(QStringLiteral("./")));
+        const bool refused = int(got.error().code) == code ||
+                             got.error().code == ErrorCode::InvalidArgument ||
+                             (url.contains(QChar(0x3002)) || url.endsWith(QStringLiteral("./")));
         QVERIFY2(refused, qPrintable(got.error().text()));
         QVERIFY(m_server->requests.isEmpty());
     }
@@ -206,7 +252,10 @@ private Q_SLOTS:
     {
         const QByteArray data(3'000'000, 'x');
         m_server->answer = [&](const QByteArray &, QTcpSocket *socket) {
-            say(socket, "200 OK\r\nContent-Type: text/csv\r\nContent-Disposition: attachment; filename=\"a.csv\"; filename*=UTF-8''%E8%A1%A8%20b.csv", data);
+            say(socket,
+                "200 OK\r\nContent-Type: text/csv\r\nContent-Disposition: attachment; filename=\"a.csv\"; "
+                "filename*=UTF-8''%E8%A1%A8%20b.csv",
+                data);
         };
         const auto got = run(request(m_server->url("/x?a=1#frag")));
         QVERIFY2(got.ok(), got ? "" : qPrintable(got.error().text()));
@@ -222,9 +271,12 @@ private Q_SLOTS:
     void fileNames()
     {
         QCOMPARE(dispositionFileName("attachment; filename=plain.csv"), QStringLiteral("plain.csv"));
-        QCOMPARE(dispositionFileName("attachment; filename=\"a\\\"b;c.csv\"; x=y"), QStringLiteral("a\"b;c.csv"));
+        QCOMPARE(dispositionFileName("attachment; filename=\"a\\\"b;c.csv\"; x=y"),
+                 QStringLiteral("a\"b;c.csv"));
         QCOMPARE(dispositionFileName("inline"), QString());
-        const auto name = [](const char *a, const char *b) { return suggestedFileName({}, QUrl(QLatin1String(a)), QUrl(QLatin1String(b))); };
+        const auto name = [](const char *a, const char *b) {
+            return suggestedFileName({}, QUrl(QLatin1String(a)), QUrl(QLatin1String(b)));
+        };
         QCOMPARE(name("http://h/d/a%20b.csv?x", "http://h/blob/123"), QStringLiteral("a b.csv"));
         QCOMPARE(name("http://h/download", "http://h/real.xlsx"), QStringLiteral("real.xlsx"));
         QCOMPARE(name("http://h/", "http://h/"), QString());
@@ -236,7 +288,8 @@ private Q_SLOTS:
         const QString origin = m_server->origin("http", "localhost");
         const auto got = run(request(QUrl(origin + QStringLiteral("/a.txt"))), {origin});
         QVERIFY2(got.ok(), got ? "" : qPrintable(got.error().text()));
-        QVERIFY(m_server->requests.value(0).contains("Host: localhost:" + QByteArray::number(m_server->serverPort()) + "\r\n"));
+        QVERIFY(m_server->requests.value(0).contains(
+            "Host: localhost:" + QByteArray::number(m_server->serverPort()) + "\r\n"));
     }
 
     void checksTheCertificateAgainstTheName()
@@ -245,9 +298,11 @@ private Q_SLOTS:
         QProcess openssl;
         openssl.setWorkingDirectory(dir.path());
         openssl.start(QStringLiteral("openssl"),
-                      {QStringLiteral("req"), QStringLiteral("-x509"), QStringLiteral("-newkey"), QStringLiteral("rsa:2048"), QStringLiteral("-nodes"),
-                       QStringLiteral("-keyout"), QStringLiteral("key"), QStringLiteral("-out"), QStringLiteral("cert"), QStringLiteral("-days"),
-                       QStringLiteral("2"), QStringLiteral("-subj"), QStringLiteral("/CN=localhost"), QStringLiteral("-addext"),
+                      {QStringLiteral("req"), QStringLiteral("-x509"), QStringLiteral("-newkey"),
+                       QStringLiteral("rsa:2048"), QStringLiteral("-nodes"), QStringLiteral("-keyout"),
+                       QStringLiteral("key"), QStringLiteral("-out"), QStringLiteral("cert"),
+                       QStringLiteral("-days"), QStringLiteral("2"), QStringLiteral("-subj"),
+                       QStringLiteral("/CN=localhost"), QStringLiteral("-addext"),
                        QStringLiteral("subjectAltName=DNS:localhost")});
         QVERIFY(openssl.waitForFinished(20'000) && openssl.exitCode() == 0);
         QFile key(dir.filePath(QStringLiteral("key")));
@@ -283,7 +338,10 @@ private Q_SLOTS:
         QByteArray hello;
         connect(&plain, &QTcpServer::newConnection, &plain, [&] {
             QTcpSocket *socket = plain.nextPendingConnection();
-            connect(socket, &QTcpSocket::readyRead, socket, [&hello, socket] { hello += socket->readAll(); socket->close(); });
+            connect(socket, &QTcpSocket::readyRead, socket, [&hello, socket] {
+                hello += socket->readAll();
+                socket->close();
+            });
         });
         const QString origin = QStringLiteral("https://localhost:%1").arg(plain.serverPort());
         QVERIFY(!run(request(QUrl(origin)), {origin}));
@@ -294,12 +352,12 @@ private Q_SLOTS:
     void redirects()
     {
         m_server->answer = [this](const QByteArray &path, QTcpSocket *socket) {
-            if (path == "/end.csv")
-                return say(socket, "200 OK", "data");
-            if (path == "/loop")
-                return say(socket, "302 Found\r\nLocation: /loop");
+            if (path == "/end.csv") return say(socket, "200 OK", "data");
+            if (path == "/loop") return say(socket, "302 Found\r\nLocation: /loop");
             if (path.startsWith("/n"))
-                return say(socket, "307 Temporary Redirect\r\nLocation: " + (path == "/n1" ? QByteArray("/end.csv") : "/n" + QByteArray::number(path.mid(2).toInt() - 1)));
+                return say(socket, "307 Temporary Redirect\r\nLocation: " +
+                                       (path == "/n1" ? QByteArray("/end.csv")
+                                                      : "/n" + QByteArray::number(path.mid(2).toInt() - 1)));
             const QByteArray target = QByteArray::fromPercentEncoding(path.mid(1));
             say(socket, "301 Moved\r\nLocation: " + target);
         };
@@ -312,13 +370,16 @@ private Q_SLOTS:
         QVERIFY(!run(request(m_server->url("/loop"))));
         ScriptedServer other; // not allowed
         const QByteArray elsewhere = "http://127.0.0.1:" + QByteArray::number(other.serverPort()) + "/x";
-        for (const QByteArray &target : {QByteArray("http://169.254.169.254/latest/"), QByteArray("http://[::1]/"), elsewhere, QByteArray("//10.0.0.1/"),
-                                         QByteArray("http://2130706433/"), QByteArray("https://localhost/")}) {
+        for (const QByteArray &target :
+             {QByteArray("http://169.254.169.254/latest/"), QByteArray("http://[::1]/"), elsewhere,
+              QByteArray("//10.0.0.1/"), QByteArray("http://2130706433/"),
+              QByteArray("https://localhost/")}) {
             auto got = run(request(m_server->url(('/' + target.toPercentEncoding()).constData())));
             QVERIFY2(!got.ok(), target.constData());
             QVERIFY2(got.error().code == ErrorCode::Forbidden, qPrintable(got.error().text()));
         }
-        for (const QByteArray &target : {QByteArray("file:///etc/passwd"), QByteArray("gopher://x/"), QByteArray("http://a:b@127.0.0.1/")}) {
+        for (const QByteArray &target : {QByteArray("file:///etc/passwd"), QByteArray("gopher://x/"),
+                                         QByteArray("http://a:b@127.0.0.1/")}) {
             auto got = run(request(m_server->url(('/' + target.toPercentEncoding()).constData())));
             QVERIFY2(!got.ok() && got.error().code == ErrorCode::InvalidArgument, target.constData());
         }
@@ -327,7 +388,9 @@ private Q_SLOTS:
 
     void statusWithSomeOfTheBody()
     {
-        m_server->answer = [](const QByteArray &, QTcpSocket *socket) { say(socket, "404 Not Found", "<h1>no such</h1>" + QByteArray(100'000, 'y')); };
+        m_server->answer = [](const QByteArray &, QTcpSocket *socket) {
+            say(socket, "404 Not Found", "<h1>no such</h1>" + QByteArray(100'000, 'y'));
+        };
         auto got = run(request(m_server->url("/x")));
         QVERIFY(!got);
         QCOMPARE(got.error().code, ErrorCode::Upstream);
@@ -380,11 +443,9 @@ private Q_SLOTS:
     void timeoutsAndBrokenTransfers()
     {
         m_server->answer = [](const QByteArray &path, QTcpSocket *socket) {
-            if (path == "/silent")
-                return;
+            if (path == "/silent") return;
             socket->write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf");
-            if (path == "/short")
-                socket->disconnectFromHost();
+            if (path == "/short") socket->disconnectFromHost();
         };
         for (const char *path : {"/silent", "/stalls"}) {
             FetchRequest made = request(m_server->url(path));
@@ -408,7 +469,9 @@ private Q_SLOTS:
 
     void cancelAndSinkErrors()
     {
-        m_server->answer = [](const QByteArray &, QTcpSocket *socket) { socket->write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"); };
+        m_server->answer = [](const QByteArray &, QTcpSocket *socket) {
+            socket->write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf");
+        };
         CancelSource source;
         FetchRequest made = request(m_server->url("/x"));
         made.cancel = source.token();
@@ -417,7 +480,9 @@ private Q_SLOTS:
         QVERIFY(!got);
         QCOMPARE(got.error().code, ErrorCode::Cancelled);
         FetchRequest full = request(m_server->url("/x"));
-        full.onData = [](QByteArrayView) -> Result<Done> { return fail(ErrorCode::Unavailable, QStringLiteral("disk full")); };
+        full.onData = [](QByteArrayView) -> Result<Done> {
+            return fail(ErrorCode::Unavailable, QStringLiteral("disk full"));
+        };
         auto refused = run(std::move(full));
         QVERIFY(!refused);
         QCOMPARE(refused.error().code, ErrorCode::Unavailable);
@@ -449,7 +514,8 @@ private Q_SLOTS:
         time.start();
         QVERIFY(run(std::move(made)));
         QCOMPARE(got, all);
-        qInfo("%.0f MB/s over loopback, at most %.1f MB in flight", double(all) / 1e6 / (double(time.elapsed()) / 1000), double(ahead) / 1e6);
+        qInfo("%.0f MB/s over loopback, at most %.1f MB in flight",
+              double(all) / 1e6 / (double(time.elapsed()) / 1000), double(ahead) / 1e6);
         QVERIFY(ahead < (32 << 20));
     }
 };

@@ -1,4 +1,5 @@
-// Change detection: everything a cell can do to a file, told once, by events and by walking; and what it costs.
+// Change detection: everything a cell can do to a file, told once, by events and by walking; and what it
+// costs.
 #include "workspace/Workspace.h"
 #include <QElapsedTimer>
 #include <QFile>
@@ -33,7 +34,8 @@ class tst_changes : public QObject
             paths << facts.path;
         return paths;
     }
-    // Time stamps have the clock's tick: a cell that starts later than one tick after a write is another tick.
+    // Time stamps have the clock's tick: a cell that starts later than one tick after a write is another
+    // tick.
     static void nextTick() { ::usleep(20'000); }
 
     // More directories than are watched: changes are found by walking.
@@ -68,10 +70,10 @@ private Q_SLOTS:
     void everyWayToWrite()
     {
         QFETCH(bool, byWalk);
-        if (byWalk)
-            makeManyDirectories();
+        if (byWalk) makeManyDirectories();
         QCOMPARE(::mkdir((m_here + "old").constData(), 0700), 0);
-        for (const char *name : {"same", "mapped", "appended", "untouched", "read", "old/inside", "gone", "moved", "old/.hidden"})
+        for (const char *name : {"same", "mapped", "appended", "untouched", "read", "old/inside", "gone",
+                                 "moved", "old/.hidden"})
             put(m_here + name, "12345678");
         nextTick();
         m_space->beginChanges();
@@ -87,7 +89,8 @@ private Q_SLOTS:
         put(m_here + "same", "87654321");
         const timespec times[2] = {before.st_atim, before.st_mtim};
         QCOMPARE(::utimensat(AT_FDCWD, (m_here + "same").constData(), times, 0), 0);
-        const Descriptor open(::open((m_here + "unclosed").constData(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+        const Descriptor open(
+            ::open((m_here + "unclosed").constData(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
         QCOMPARE(::write(open.get(), "x", 1), ssize_t(1));
         const Descriptor mapped(::open((m_here + "mapped").constData(), O_RDWR | O_CLOEXEC));
         void *memory = ::mmap(nullptr, 8, PROT_READ | PROT_WRITE, MAP_SHARED, mapped.get(), 0);
@@ -120,9 +123,11 @@ private Q_SLOTS:
             got << facts.path;
             QCOMPARE(facts.fromTmp, facts.path.startsWith(u'/'));
         }
-        const QStringList want{QStringLiteral("/tmp/scratch"), QStringLiteral("appended"), QStringLiteral("from_tmp"), QStringLiteral("hard"),
-                               QStringLiteral("mapped"), QStringLiteral("new/deep/file"), QStringLiteral("plain"), QStringLiteral("renamed"),
-                               QStringLiteral("same"), QStringLiteral("unclosed")};
+        const QStringList want{QStringLiteral("/tmp/scratch"), QStringLiteral("appended"),
+                               QStringLiteral("from_tmp"),     QStringLiteral("hard"),
+                               QStringLiteral("mapped"),       QStringLiteral("new/deep/file"),
+                               QStringLiteral("plain"),        QStringLiteral("renamed"),
+                               QStringLiteral("same"),         QStringLiteral("unclosed")};
         QCOMPARE(got, want);
         QCOMPARE(changes.removed, QStringList{QStringLiteral("gone")});
         QVERIFY(!changes.truncated);
@@ -130,17 +135,17 @@ private Q_SLOTS:
         m_space->beginChanges();
         QCOMPARE(written(), QStringList());
 
-        // The next cell goes on with what is still open or mapped, moves a directory and writes where it was made.
+        // The next cell goes on with what is still open or mapped, moves a directory and writes where it was
+        // made.
         nextTick();
         m_space->beginChanges();
         QCOMPARE(::write(open.get(), "y", 1), ssize_t(1));
-        if (!byWalk)
-            static_cast<char *>(memory)[1] = 'N';
+        if (!byWalk) static_cast<char *>(memory)[1] = 'N';
         QCOMPARE(::rename((m_here + "old").constData(), (m_here + "newer").constData()), 0);
         put(m_here + "new/deep/second", "x");
-        QStringList second{QStringLiteral("new/deep/second"), QStringLiteral("newer/inside"), QStringLiteral("unclosed")};
-        if (!byWalk)
-            second.prepend(QStringLiteral("mapped"));
+        QStringList second{QStringLiteral("new/deep/second"), QStringLiteral("newer/inside"),
+                           QStringLiteral("unclosed")};
+        if (!byWalk) second.prepend(QStringLiteral("mapped"));
         QCOMPARE(written(), second);
         m_space->beginChanges();
         put(m_here + "newer/third", "x");
@@ -186,7 +191,8 @@ private Q_SLOTS:
         const Descriptor directory(::open(m_here.constData(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         for (int i = 0; i < 9000; ++i) {
             const QByteArray name = "n" + QByteArray::number(i % 100);
-            const Descriptor file(::openat(directory.get(), name.constData(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+            const Descriptor file(
+                ::openat(directory.get(), name.constData(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
             QVERIFY(file.get() >= 0);
         }
         QCOMPARE(::mkdir((m_here + "zlate").constData(), 0700), 0);
@@ -247,7 +253,8 @@ private Q_SLOTS:
             QCOMPARE(m_space->takeChanges().written.size(), 10);
             busy += time.nsecsElapsed();
         }
-        qInfo("begin+take: idle %.2f us, with 10 files written %.1f us (1,000 files lie in the workspace)", idle, double(busy) / 1000 / 50);
+        qInfo("begin+take: idle %.2f us, with 10 files written %.1f us (1,000 files lie in the workspace)",
+              idle, double(busy) / 1000 / 50);
         QVERIFY2(idle < 1000, "an idle run must not pay for the files that lie there");
     }
 };

@@ -37,8 +37,7 @@ class tst_workspace : public QObject
     static QByteArray get(const Workspace &space, const QString &path)
     {
         auto file = space.openRead(path, nullptr);
-        if (!file)
-            return "(" + file.error().text().toUtf8() + ")";
+        if (!file) return "(" + file.error().text().toUtf8() + ")";
         QByteArray all(1 << 16, '\0');
         all.resize(qMax<qsizetype>(0, ::read(file->get(), all.data(), size_t(all.size()))));
         return all;
@@ -76,7 +75,8 @@ private Q_SLOTS:
             QCOMPARE(quint32(facts.st_uid), a->uid());
             QCOMPARE(quint32(facts.st_gid), a->gid());
         }
-        for (const QString &path : {m_all->root(), m_all->root() + QStringLiteral("/.k7f"), m_all->root() + QStringLiteral("/.scratch")}) {
+        for (const QString &path : {m_all->root(), m_all->root() + QStringLiteral("/.k7f"),
+                                    m_all->root() + QStringLiteral("/.scratch")}) {
             QCOMPARE(::stat(path.toUtf8().constData(), &facts), 0);
             QCOMPARE(facts.st_mode & 07777, mode_t(0711));
         }
@@ -100,8 +100,7 @@ private Q_SLOTS:
         m_all.reset();
         m_all = Workspaces::open(m_dir->filePath(QStringLiteral("data"))).value();
         QCOMPARE(session(QStringLiteral("a"))->uid(), first);
-        if (::geteuid() == 0)
-            QVERIFY(session(QStringLiteral("c"))->uid() > second);
+        if (::geteuid() == 0) QVERIFY(session(QStringLiteral("c"))->uid() > second);
     }
 
     void adoptsADirectoryOfAnotherOwner()
@@ -144,8 +143,10 @@ private Q_SLOTS:
         QTest::addColumn<QString>("path"); // empty: refused
         QTest::addColumn<QString>("says"); // part of the error
         const QString q = QStringLiteral("q3"), d = QStringLiteral("default");
-        const auto row = [](const char *name, const QString &id, const char *given, const char *path, const char *says = "") {
-            QTest::newRow(name) << id << QString::fromUtf8(given) << QString::fromUtf8(path) << QString::fromUtf8(says);
+        const auto row = [](const char *name, const QString &id, const char *given, const char *path,
+                            const char *says = "") {
+            QTest::newRow(name) << id << QString::fromUtf8(given) << QString::fromUtf8(path)
+                                << QString::fromUtf8(says);
         };
         row("bare", q, "data.xlsx", "data.xlsx");
         row("nested", q, "./out//a.csv", "out/a.csv");
@@ -161,8 +162,10 @@ private Q_SLOTS:
         row("tmp for a session file", q, "/tmp/data.xlsx", "data.xlsx");
         row("var tmp", q, "/var/tmp/x.png", "/tmp/x.png");
         row("unicode", q, "Übersicht 表.xlsx", "Übersicht 表.xlsx");
-        row("client upload", q, "/home/ubuntu/uploads/tmp/permanent_files/report.csv", "", "\"report.csv\" in with fetch_from_url");
-        row("client upload, present", q, "/home/ubuntu/uploads/data.xlsx", "", "is in this session: use that name");
+        row("client upload", q, "/home/ubuntu/uploads/tmp/permanent_files/report.csv", "",
+            "\"report.csv\" in with fetch_from_url");
+        row("client upload, present", q, "/home/ubuntu/uploads/data.xlsx", "",
+            "is in this session: use that name");
         row("drive", q, "C:\\Users\\me\\a.csv", "", "\"a.csv\"");
         row("mnt data", q, "/mnt/data/a.csv", "", "cannot see");
         row("etc", q, "/etc/passwd", "", "cannot see");
@@ -173,10 +176,13 @@ private Q_SLOTS:
         row("empty", q, "", "", "empty");
         row("directory", q, "out/", "", "directory");
         row("root itself", q, "/app/sandbox_data/q3", "", "");
-        QTest::newRow("nul") << q << QString(QStringLiteral("a") + QChar(0) + QStringLiteral("b")) << QString() << QStringLiteral("NUL");
-        QTest::newRow("lone surrogate") << q << QString(QChar(0xd800)) << QString() << QStringLiteral("broken");
+        QTest::newRow("nul") << q << QString(QStringLiteral("a") + QChar(0) + QStringLiteral("b"))
+                             << QString() << QStringLiteral("NUL");
+        QTest::newRow("lone surrogate")
+            << q << QString(QChar(0xd800)) << QString() << QStringLiteral("broken");
         QTest::newRow("long") << q << QString(300, u'x') << QString() << QStringLiteral("255");
-        QTest::newRow("deep") << q << QStringLiteral("xyz/").repeated(2000) + u'x' << QString() << QStringLiteral("3,500");
+        QTest::newRow("deep") << q << QStringLiteral("xyz/").repeated(2000) + u'x' << QString()
+                              << QStringLiteral("3,500");
     }
     void resolves()
     {
@@ -224,10 +230,21 @@ private Q_SLOTS:
         QCOMPARE(::symlink("../b", (here + "up").constData()), 0);
         QCOMPARE(::symlink("/proc/self/root/etc", (here + "magic").constData()), 0);
         QCOMPARE(::mkfifo((here + "fifo").constData(), 0666), 0);
-        QStringList refused{QStringLiteral("link"), QStringLiteral("inner"), QStringLiteral("etc/passwd"), QStringLiteral("up/secret"),
-                            QStringLiteral("magic/passwd"), QStringLiteral("fifo"), QStringLiteral("dir"), QStringLiteral("../b/secret"),
-                            QStringLiteral("/etc/passwd"), QStringLiteral("dir/../../b/secret"), QStringLiteral("."), QString(),
-                            QStringLiteral("/tmp/../a/dir/plain"), QStringLiteral("dir/plain/x"), QStringLiteral("none")};
+        QStringList refused{QStringLiteral("link"),
+                            QStringLiteral("inner"),
+                            QStringLiteral("etc/passwd"),
+                            QStringLiteral("up/secret"),
+                            QStringLiteral("magic/passwd"),
+                            QStringLiteral("fifo"),
+                            QStringLiteral("dir"),
+                            QStringLiteral("../b/secret"),
+                            QStringLiteral("/etc/passwd"),
+                            QStringLiteral("dir/../../b/secret"),
+                            QStringLiteral("."),
+                            QString(),
+                            QStringLiteral("/tmp/../a/dir/plain"),
+                            QStringLiteral("dir/plain/x"),
+                            QStringLiteral("none")};
         if (::geteuid() == 0) {
             QCOMPARE(::mknod((here + "null").constData(), S_IFCHR | 0666, makedev(1, 3)), 0);
             refused << QStringLiteral("null");
@@ -237,14 +254,16 @@ private Q_SLOTS:
             QElapsedTimer time;
             time.start();
             if (byComponents) {
-                const int fd = openByComponents(root.get(), path.toUtf8(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+                const int fd =
+                    openByComponents(root.get(), path.toUtf8(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
                 const Descriptor held(fd);
                 struct stat facts;
                 QVERIFY2(fd < 0 || (::fstat(fd, &facts) == 0 && !S_ISREG(facts.st_mode)), qPrintable(path));
             } else {
                 const auto got = space->openRead(path, nullptr);
                 QVERIFY2(!got.ok(), qPrintable(path));
-                QVERIFY(!got.error().message.contains(QStringLiteral("/b/secret\" ")) || path.contains(QStringLiteral("b/secret")));
+                QVERIFY(!got.error().message.contains(QStringLiteral("/b/secret\" ")) ||
+                        path.contains(QStringLiteral("b/secret")));
                 QVERIFY(!space->remove(QStringLiteral("etc/passwd")));
                 QVERIFY(!space->create(QStringLiteral("up/planted")));
             }
@@ -278,7 +297,8 @@ private Q_SLOTS:
             auto three = space->create(QStringLiteral("x"));
             QVERIFY((*three)->write("three"));
         }
-        QCOMPARE(QDir(space->hostPath()).entryList(QDir::AllEntries | QDir::Hidden | QDir::NoDotAndDotDot), QStringList{QStringLiteral("x")});
+        QCOMPARE(QDir(space->hostPath()).entryList(QDir::AllEntries | QDir::Hidden | QDir::NoDotAndDotDot),
+                 QStringList{QStringLiteral("x")});
         QVERIFY(put(*space, QStringLiteral("/tmp/t"), "tmp"));
         QCOMPARE(get(*space, QStringLiteral("/tmp/t")), QByteArray("tmp"));
         QVERIFY(QFile::exists(space->scratchPath() + QStringLiteral("/t")));
@@ -297,8 +317,11 @@ private Q_SLOTS:
         QTest::newRow("dots") << QStringLiteral("..") << QString();
         QTest::newRow("empty") << QString() << QString();
         QTest::newRow("slash") << QStringLiteral("a/") << QString();
-        QTest::newRow("control") << QStringLiteral("a\n\x01" "b.csv") << QStringLiteral("ab.csv");
-        QTest::newRow("long") << QString(300, QChar(0x8868)) + QStringLiteral(".xlsx") << QString(83, QChar(0x8868)) + QStringLiteral(".xlsx");
+        QTest::newRow("control") << QStringLiteral("a\n\x01"
+                                                   "b.csv")
+                                 << QStringLiteral("ab.csv");
+        QTest::newRow("long") << QString(300, QChar(0x8868)) + QStringLiteral(".xlsx")
+                              << QString(83, QChar(0x8868)) + QStringLiteral(".xlsx");
     }
     void uploadNames()
     {
@@ -323,9 +346,9 @@ private Q_SLOTS:
             QString text;
             const int length = 1 + int(random.bounded(40));
             while (text.size() < length) {
-                const char32_t c = random.bounded(3) ? char32_t(random.bounded(0x20, 0x3000)) : char32_t(random.bounded(0x20, 0x110000));
-                if ((c < 0xd800 || c > 0xdfff) && c != U'/' && c != U'\\')
-                    text += QString::fromUcs4(&c, 1);
+                const char32_t c = random.bounded(3) ? char32_t(random.bounded(0x20, 0x3000))
+                                                     : char32_t(random.bounded(0x20, 0x110000));
+                if ((c < 0xd800 || c > 0xdfff) && c != U'/' && c != U'\\') text += QString::fromUcs4(&c, 1);
             }
             const QString name = uploadName(text);
             const Result<QString> path = space->resolve(name);
@@ -370,19 +393,20 @@ private Q_SLOTS:
         const QByteArray here = space->hostPath().toUtf8();
         QCOMPARE(::symlink("/etc", (here + "/etc").constData()), 0);
         QVERIFY(put(*space, QStringLiteral("d/e/f"), "x"));
-        QCOMPARE(::chmod((here + "/d/e").constData(), 0), 0);
         // Deeper than any path can say.
         Descriptor at(::open(here.constData(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         for (int i = 0; i < 3000; ++i) {
             QCOMPARE(::mkdirat(at.get(), "deep", 0700), 0);
             at = Descriptor(::openat(at.get(), "deep", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         }
-        QVERIFY(space->list(10).size() == 1);
+        QCOMPARE(space->list(10).size(), 1);
+        QCOMPARE(::chmod((here + "/d/e").constData(), 0), 0);
         const auto removed = m_all->removeSession({}, QStringLiteral("a"));
         QVERIFY2(removed.ok(), removed ? "" : qPrintable(removed.error().text()));
         QVERIFY(!QFile::exists(space->hostPath()));
         QVERIFY(!QFile::exists(space->scratchPath()));
-        QVERIFY(QDir(m_all->root() + QStringLiteral("/.trash")).isEmpty(QDir::AllEntries | QDir::Hidden | QDir::NoDotAndDotDot));
+        QVERIFY(QDir(m_all->root() + QStringLiteral("/.trash"))
+                    .isEmpty(QDir::AllEntries | QDir::Hidden | QDir::NoDotAndDotDot));
         QVERIFY(QFile::exists(QStringLiteral("/etc/passwd")));
         QVERIFY(m_all->removeSession({}, QStringLiteral("a")));
         QVERIFY(session(QStringLiteral("a")) != space);
