@@ -15,7 +15,8 @@ namespace power::storage {
 enum class Lane { Control, Listen, Short, Bulk };
 
 // A job runs in a worker's thread with that worker's open connection, inside one transaction that commits when
-// the job returns a value and rolls back when it returns an error. It must not touch objects of other threads.
+// the job returns a value and rolls back when it returns an error. It must not touch objects of other threads, and must
+// own what it uses: a job that was given up may go on after run() has returned.
 template <typename T>
 using Job = std::function<Result<T>(QSqlDatabase &)>;
 

@@ -146,14 +146,16 @@ private Q_SLOTS:
     void aStoppedBackendCannotBlock()
     {
         // All three workers of the lane hang in backends that do not even answer a cancel.
-        QList<pid_t> stopped;
         std::vector<QCoro::Task<Result<QString>>> hanging;
-        std::atomic<int> pids[3]{};
-        for (auto &pid : pids) {
-            Job<QString> job = [&pid](QSqlDatabase &connection) -> Result<QString> {
+        std::vector<std::shared_ptr<std::atomic<int>>> pids;
+        for (int i = 0; i < 3; ++i) {
+            const auto pid = pids.emplace_back(std::make_shared<std::atomic<int>>(0));
+            Job<QString> job = [pid](QSqlDatabase &connection) -> Result<QString> {
                 const auto own = query(connection, "SELECT pg_backend_pid()");
-                pid = int(own->number(0, 0));
-                ::kill(pid, SIGSTOP);
+                if (!own)
+                    return Unexpected<Error>{own.error()};
+                *pid = int(own->number(0, 0));
+                ::kill(*pid, SIGSTOP);
                 const auto rows = query(connection, "SELECT 1");
                 if (!rows)
                     return Unexpected<Error>{rows.error()};
@@ -168,19 +170,19 @@ private Q_SLOTS:
             QCOMPARE(test::await(std::move(task)).error().code, ErrorCode::Timeout);
         QVERIFY(clock.elapsed() < 1000);
         const auto after = run("SELECT 2", {}, 5s); // waits for fresh workers
-        for (auto &pid : pids)
-            ::kill(pid, SIGCONT);
+        for (const auto &pid : pids)
+            ::kill(*pid, SIGCONT);
         QVERIFY2(after, after ? "" : qPrintable(after.error().text()));
         QVERIFY2(clock.elapsed() < 3000, qPrintable(QString::number(clock.elapsed())));
     }
 
     void aWorkerThatHangsOutsideTheDatabaseIsReplaced()
     {
-        std::atomic<bool> release{false};
+        const auto release = std::make_shared<std::atomic<bool>>(false); // the jobs outlive this function
         std::vector<QCoro::Task<Result<Done>>> hanging;
         for (int i = 0; i < 2; ++i) {
-            Job<Done> job = [&release](QSqlDatabase &) -> Result<Done> {
-                while (!release)
+            Job<Done> job = [release](QSqlDatabase &) -> Result<Done> {
+                while (!*release)
                     std::this_thread::sleep_for(5ms);
                 return Done{};
             };
@@ -189,23 +191,23 @@ private Q_SLOTS:
         for (auto &task : hanging)
             QCOMPARE(test::await(std::move(task)).error().code, ErrorCode::Timeout);
         const auto after = run("SELECT 3", {}, 5s, Lane::Bulk);
-        release = true;
+        *release = true;
         QVERIFY(after);
     }
 
     void givenUpJobsAreNotCommitted()
     {
         QVERIFY(run("CREATE TABLE power.probe (n int)"));
-        std::atomic<bool> inserted{false};
+        const auto inserted = std::make_shared<std::atomic<bool>>(false);
         CancelSource source;
-        Job<Done> job = [&inserted](QSqlDatabase &connection) -> Result<Done> {
+        Job<Done> job = [inserted](QSqlDatabase &connection) -> Result<Done> {
             query(connection, "INSERT INTO probe VALUES (1)").ok();
-            inserted = true;
+            *inserted = true;
             std::this_thread::sleep_for(200ms);
             return Done{};
         };
         auto task = m_database->run<Done>(Lane::Short, 5s, job, source.token());
-        QTRY_VERIFY(inserted);
+        QTRY_VERIFY(*inserted);
         source.cancel();
         QCOMPARE(test::await(std::move(task)).error().code, ErrorCode::Cancelled);
         QTest::qWait(300);
