@@ -6,7 +6,8 @@
 
 namespace power::http {
 
-namespace {
+// Not an anonymous namespace: the types are part of Dispatcher::Node, which unity builds check for linkage.
+namespace routing {
 struct Endpoint {
     QByteArray method;
     Handler handler;
@@ -15,6 +16,12 @@ struct Endpoint {
 };
 using Endpoints = std::vector<std::unique_ptr<Endpoint>>;
 using Segments = QVarLengthArray<QStringView, 16>;
+} // namespace routing
+
+namespace {
+using routing::Endpoint;
+using routing::Endpoints;
+using routing::Segments;
 
 // "/a/b/" -> "a", "b"; "/" -> nothing. Inner empty segments are kept, so "//a" is not "/a".
 Segments segmentsOf(QStringView path)
@@ -65,16 +72,16 @@ QByteArray allowOf(const Endpoints &endpoints)
 struct Dispatcher::Node {
     std::map<QString, std::unique_ptr<Node>, std::less<>> literals;
     std::unique_ptr<Node> parameter;
-    Endpoints here; // the path ends at this node
-    Endpoints rest; // {name*}: at least one more segment
+    routing::Endpoints here; // the path ends at this node
+    routing::Endpoints rest; // {name*}: at least one more segment
 
     struct Found {
-        const Endpoints *endpoints = nullptr;
+        const routing::Endpoints *endpoints = nullptr;
         QVarLengthArray<QStringView, 8> values;
     };
 
     // Literal before parameter before rest; goes back when a branch leads nowhere.
-    bool walk(const Segments &segments, qsizetype at, Found &found) const
+    bool walk(const routing::Segments &segments, qsizetype at, Found &found) const
     {
         if (at == segments.size()) {
             if (here.empty())
