@@ -101,12 +101,15 @@ bool apply(const Plan &plan, const Prepared &prepared, std::vector<StepTime> &ti
 {
     Stopwatch watch(times);
     if (!checkPlan(plan, failure)) return false;
-    if (!watch.note("place", takePlace(plan, failure))) return false;
+    sys::Fd autogroup;
+    if (!watch.note("place", takePlace(plan, autogroup, failure))) return false;
     if (plan.tier == Tier::Full) {
         if (!watch.note("namespaces", enterNamespaces(failure))) return false;
         if (!watch.note("root", buildRoot(plan, failure))) return false;
     }
     if (!watch.note("limits", applyLimits(plan, failure))) return false;
+    beNice(autogroup);
+    autogroup = sys::Fd();
     if (!watch.note("identity", dropIdentity(plan, failure))) return false;
     ::umask(022);
     if (!watch.note("workspace", enterWorkspace(plan, failure))) return false;

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <dirent.h>
+#include <fcntl.h>
 #include <memory>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -43,16 +44,22 @@ rlim_t threadsOfUser()
 
 } // namespace
 
-bool takePlace(const Plan &plan, Failure &failure)
+bool takePlace(const Plan &plan, sys::Fd &autogroup, Failure &failure)
 {
     if (!plan.cgroup.empty() && !sys::writeFile((plan.cgroup + "/cgroup.procs").c_str(), "0"))
         return sys::fail(failure, "cgroup", plan.cgroup);
     const bool ownSession = ::getsid(0) == ::getpid() || ::setsid() >= 0;
-    ::setpriority(PRIO_PROCESS, 0, kNice);
     // Both files may be absent or refuse (autogroup off, a container's own rules); nothing else rests on them.
-    if (ownSession) sys::writeFile("/proc/self/autogroup", std::to_string(kNice));
+    if (ownSession) autogroup = sys::Fd(::open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC));
     sys::writeFile("/proc/self/oom_score_adj", "900");
     return true;
+}
+
+void beNice(const sys::Fd &autogroup)
+{
+    ::setpriority(PRIO_PROCESS, 0, kNice);
+    const std::string text = std::to_string(kNice);
+    if (autogroup) (void)!::write(autogroup.get(), text.data(), text.size());
 }
 
 bool applyLimits(const Plan &plan, Failure &failure)

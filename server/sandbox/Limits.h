@@ -1,13 +1,19 @@
 // What one process may use, and its place among the others of the machine.
 #pragma once
 #include "sandbox/Apply.h"
+#include "sandbox/Sys.h"
 #include <sys/types.h>
 
 namespace power::sandbox {
 
-// Joins the cgroup (if any), becomes the leader of a session and process group of its own, nice 10 (for the autogroup
-// as well, which setsid would otherwise free from it), first for the OOM killer. Needs the host's /proc still.
-bool takePlace(const Plan &plan, Failure &failure);
+// Joins the cgroup (if any), becomes the leader of a session and process group of its own, first for the OOM killer.
+// Needs the host's /proc. autogroup: opened for beNice, when the session is the process's own and the file is there.
+bool takePlace(const Plan &plan, sys::Fd &autogroup, Failure &failure);
+
+// Nice 10, for the autogroup as well, which a session of its own would otherwise free from it. Apart from takePlace,
+// because what remains to be set up is slow for a process that stands behind all others; needs root still (the
+// system takes only ten such changes a second from users).
+void beNice(const sys::Fd &autogroup);
 
 // Soft = hard, never above the hard limit already in force. No core files.
 // In `nonroot` the process limit counts from what the user runs already, because the server shares the user.

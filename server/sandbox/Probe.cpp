@@ -27,22 +27,26 @@ constexpr std::uint32_t kProbeUser = 64124;
 class Ground
 {
 public:
-    bool make(Tier tier)
+    // Empty, or why not.
+    std::string make(Tier tier)
     {
+        if (tier != Tier::NonRoot && ::geteuid() != 0) return "the server does not run as root";
         for (const char *base : {"/tmp", "/var/tmp", "/dev/shm"}) {
             std::string pattern = std::string(base) + "/power-probe-XXXXXX";
             if (!::mkdtemp(pattern.data())) continue;
             root = pattern;
             break;
         }
-        if (root.empty() || ::chmod(root.c_str(), 0711) != 0) return false;
+        if (root.empty() || ::chmod(root.c_str(), 0711) != 0)
+            return problem("no directory can be made in /tmp, /var/tmp and /dev/shm");
         for (const char *name : {"/work", "/tmp"}) {
             const std::string path = root + name;
-            if (::mkdir(path.c_str(), 0700) != 0) return false;
-            if (tier > Tier::NonRoot && ::chown(path.c_str(), kProbeUser, kProbeUser) != 0) return false;
+            if (::mkdir(path.c_str(), 0700) != 0) return problem(path.c_str());
+            if (tier != Tier::NonRoot && ::chown(path.c_str(), kProbeUser, kProbeUser) != 0)
+                return problem("a directory cannot be given to another user");
         }
         const sys::Fd file(::open((root + "/neighbour").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
-        return static_cast<bool>(file);
+        return file ? std::string() : problem("a file cannot be made");
     }
 
     ~Ground()
@@ -52,6 +56,14 @@ public:
     }
 
     std::string root;
+
+private:
+    static std::string problem(const char *what)
+    {
+        Failure failure;
+        sys::fail(failure, what);
+        return failure.text;
+    }
 };
 
 std::string checkInside(const Plan &plan, const std::string &neighbour, pid_t outside)
@@ -105,11 +117,8 @@ std::string confineInNamespace(const Plan &plan, const Prepared &prepared, const
 std::string tryTier(Tier tier, const Prepared &prepared, const ProbeResult &found)
 {
     Ground ground;
-    if (!ground.make(tier)) {
-        Failure failure;
-        sys::fail(failure, "no directory of a session's user can be made in /tmp, /var/tmp or /dev/shm");
-        return failure.text;
-    }
+    const std::string missing = ground.make(tier);
+    if (!missing.empty()) return missing;
     Plan plan;
     plan.tier = tier;
     plan.landlockAbi = found.landlockAbi;
@@ -146,19 +155,12 @@ ProbeResult probe(int landlockCap, const Tier *forced)
     ProbeResult result;
     result.landlockAbi = std::min(landlockKernelAbi(), kLandlockNewest);
     if (landlockCap >= 0) result.landlockAbi = std::min(result.landlockAbi, landlockCap);
-    probeLayers(result);
-    if (forced && *forced == Tier::None) {
-        result.reason = "no sandbox was asked for: user code runs without a wall";
-        return result;
-    }
     Failure failure;
     const std::unique_ptr<Prepared, void (*)(Prepared *)> prepared(prepare(failure), &release);
-    if (!prepared) {
-        result.reason = "no tier is possible: " + failure.text;
-        return result;
-    }
+    if (!prepared) result.reason = "no tier is possible: " + failure.text;
+    if (forced && *forced == Tier::None) result.reason = "no sandbox was asked for: user code runs without a wall";
     for (const Tier tier : {Tier::Full, Tier::Container, Tier::NonRoot}) {
-        if (forced && *forced != tier) continue;
+        if (!prepared || (forced && *forced != tier)) continue;
         const std::string problem = tryTier(tier, *prepared, result);
         if (problem.empty()) {
             result.best = tier;
@@ -167,6 +169,7 @@ ProbeResult probe(int landlockCap, const Tier *forced)
         if (!result.reason.empty()) result.reason += "; ";
         result.reason += std::string(tierWord(tier)) + " is not possible: " + problem;
     }
+    probeLayers(result);
     return result;
 }
 

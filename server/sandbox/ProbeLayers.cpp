@@ -125,11 +125,12 @@ std::string inChild(const std::function<std::string()> &body)
 
 void probeLayers(ProbeResult &result)
 {
-    result.seccomp = inChild(&trySeccomp).empty();
-    result.canSetuid = inChild(&trySetuid).empty();
-    result.canMount = inChild(&tryMount).empty();
-    result.canPidNamespace = inChild([] { return tryUnshare(CLONE_NEWPID); }).empty();
-    result.canNetNamespace = inChild([] { return tryUnshare(CLONE_NEWNET); }).empty();
+    const bool full = result.best == Tier::Full;
+    result.seccomp = result.best != Tier::None || inChild(&trySeccomp).empty();
+    result.canSetuid = full || result.best == Tier::Container || inChild(&trySetuid).empty();
+    result.canMount = full || inChild(&tryMount).empty();
+    result.canPidNamespace = full || inChild([] { return tryUnshare(CLONE_NEWPID); }).empty();
+    result.canNetNamespace = full || inChild([] { return tryUnshare(CLONE_NEWNET); }).empty();
     result.canUserNamespace = inChild([] { return tryUnshare(CLONE_NEWUSER); }).empty();
     result.cgroupWritable = canMakeCgroup();
 }

@@ -9,7 +9,7 @@ namespace power::sandbox {
 // gives a sentence as well. Every process of its group is gone afterwards.
 std::string inChild(const std::function<std::string()> &body);
 
-// Fills the layer fields of the result.
+// Fills the layer fields of the result. Those of which `best` is made are not tried again.
 void probeLayers(ProbeResult &result);
 
 } // namespace power::sandbox
