@@ -1,3 +1,4 @@
+import os
 import time
 import unittest
 
@@ -32,9 +33,14 @@ HARD = {
 
 class Interrupts(KernelTest):
     def begin(self, code):
+        """Starts the cell and returns when it is running: an interrupt between cells is ignored."""
+        started = os.path.join(self.kernel.workspace, "started")
         self.ok("x = 42")
-        self.kernel.start(code)
-        time.sleep(0.3)
+        self.kernel.start("open('started', 'w').close()\n" + code)
+        while not os.path.exists(started):
+            time.sleep(0.01)
+        time.sleep(0.1)
+        os.remove(started)
 
     def ended(self, answer):
         self.assertEqual(answer.done["status"], "interrupted", answer.trace)
@@ -81,7 +87,9 @@ class Interrupts(KernelTest):
         self.assertEqual(self.ok("1 + 1").result, "2")
 
     def test_figures_of_an_interrupted_cell(self):
-        self.begin("plt.plot([1, 2])\nwhile True: pass")
+        self.begin("plt.plot([1, 2]); open('drawn', 'w').close()\nwhile True: pass")
+        while not os.path.exists(os.path.join(self.kernel.workspace, "drawn")):
+            time.sleep(0.01)
         self.kernel.interrupt()
         answer = self.kernel.finish()
         self.ended(answer)

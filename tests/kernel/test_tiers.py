@@ -67,8 +67,9 @@ class Tiers(unittest.TestCase):
         self.assertIn("fetch_from_url", answer.done["error"]["hint"])
         self.assertEqual(kernel.run("open('/etc/shadow')").done["status"], "error")
         self.assertEqual(kernel.run("np.ones(3 << 28)").done["error"]["name"], "MemoryError")
-        kernel.start("while True:\n    try:\n        while True: pass\n    except BaseException: pass")
-        time.sleep(0.3)
+        kernel.start("open('started', 'w').close()\nwhile True:\n    try:\n        while True: pass\n    except BaseException: pass")
+        while not os.path.exists(os.path.join(kernel.real, "started")):
+            time.sleep(0.01)
         kernel.interrupt(hard=True)
         self.assertEqual(kernel.finish().done["status"], "interrupted")
         self.assertEqual(ok("import asyncio\nawait asyncio.sleep(0, 9)").result, "9")
