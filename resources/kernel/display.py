@@ -1,6 +1,7 @@
 """Rich outputs as Display frames, in order with the pipes (epochs: shared/wire/PROTOCOL.md)."""
 import base64
 import json
+import re
 
 import _power
 from power_kernel import jsonsafe
@@ -13,6 +14,7 @@ ORDER = [
     "image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml", "image/svg", "application/pdf",
     "text/html", "text/markdown", "text/latex", "application/json", "text/plain",
 ]
+MIME = re.compile("[!-.0-~]{1,50}/[!-~]{1,48}")  # what the server accepts; anything else breaks the connection
 BINARY = ("image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf")
 
 
@@ -62,6 +64,7 @@ def publish(kind, data, name=None, alt=None):
         print(data.get("text/plain") or alt or "")
         return
     parts, blobs = [], []
+    data = {mime: item for mime, item in data.items() if isinstance(mime, str) and MIME.fullmatch(mime)}
     for mime in sorted(data, key=lambda m: ORDER.index(m) if m in ORDER else len(ORDER) - 1.5):
         if mime == "application/vnd.jupyter.widget-view+json" or len(parts) >= 16:
             continue
@@ -75,7 +78,7 @@ def publish(kind, data, name=None, alt=None):
             note(f"An output of type {mime} with {len(blob)} bytes was left out: above the limit for one run.")
         else:
             Current.left -= len(blob)
-            parts.append({"mime": mime[:100], "size": len(blob)})
+            parts.append({"mime": mime, "size": len(blob)})
             blobs.append(blob)
     if not parts and not name:
         return
@@ -83,7 +86,7 @@ def publish(kind, data, name=None, alt=None):
     if name:
         meta["name"] = name
     if alt:
-        meta["alt"] = alt[:500]
+        meta["alt"] = alt[:500].encode("utf-8", "replace").decode()
     _power.send(DISPLAY, json.dumps(meta).encode(), b"".join(blobs))
 
 

@@ -31,7 +31,7 @@ def collect():
 def user_variables(namespace):
     """(name, value) of what the session's own code made."""
     for name, value in list(namespace.items()):
-        if START.get(name, START) is value or name in HIDDEN or name[:1] == "_":
+        if START.get(name, START) is value or name in HIDDEN or not isinstance(name, str) or name[:1] == "_":
             continue
         if not isinstance(value, types.ModuleType):
             yield name, value
@@ -48,7 +48,7 @@ def describe(namespace, done):
     for name, value in user_variables(namespace):
         count += 1
         if len(types_) < MAX_TYPES and len(name) <= 60:
-            types_[name] = type(value).__name__[:60]
+            types_[name] = str(type(value).__name__)[:60]
     done["variables"] = count
     if types_:
         done["types"] = types_

@@ -115,7 +115,10 @@ void Zygote::spawn(const py::dict &meta)
     const std::string text = py::str(dumps(plan));
     std::string reason;
     SpawnResult result;
-    if (sandbox::planFromJson(text, order.plan, reason)) {
+    if (kernel.contains("run_as") && kernel["run_as"].cast<std::string>() != "kernel") {
+        closeAll(order.descriptors);
+        result.meta = "{\"spawn\":" + order.id + ",\"step\":\"run_as\",\"errno\":0,\"text\":\"this power-kernel has no such worker\"}";
+    } else if (sandbox::planFromJson(text, order.plan, reason)) {
         result = spawnKernel(order, m_confinement);
     } else {
         closeAll(order.descriptors);
@@ -202,14 +205,15 @@ int runZygote(const std::vector<std::string> &imports)
 {
     settleStandardDescriptors();
     setEnvironment();
-    const char *environment = std::getenv("POWER_PYTHON_ENV");
+    const char *setting = std::getenv("POWER_PYTHON_ENV");
+    const std::string environment = setting ? setting : "";
+    ::unsetenv("POWER_PYTHON_ENV"); // before os.environ is made of it
     Channel server(kServer);
     std::string reason;
-    if (!startInterpreter(environment ? environment : "", reason)) {
+    if (!startInterpreter(environment, reason)) {
         server.send(FrameType::ZygoteReady, "{\"error\":" + quoted(reason) + "}");
         return 1;
     }
-    ::unsetenv("POWER_PYTHON_ENV");
     try {
         Confinement confinement;
         sandbox::Failure failure;

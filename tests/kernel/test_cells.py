@@ -50,6 +50,13 @@ class Values(KernelTest):
         self.assertEqual(len(answer.displays()), 1)
         self.assertIn("above the limit", answer.done["notes"][0])
 
+    def test_odd_displays_never_break_the_protocol(self):
+        answer = self.ok("display({'no mime': 'x', 'a/b c': 'y', 5: 'z', 'ä/ö': 'q', 'text/plain': 'fine'}, raw=True)\n"
+                         "globals()[7] = 8\nplt.plot([1]); plt.title('\\ud800'); plt.clf(); display({}, raw=True)")
+        self.assertEqual(answer.displays("display")[0]["parts"], [{"mime": "text/plain", "size": 4}])
+        self.ok("class L:\n    def _repr_html_(self): return 5\nL()")
+        self.ok("class M:\n    def _repr_mimebundle_(self, **k): return {'image/png': 'not base64!', 'text/plain': 'm'}\nM()")
+
     def test_failing_repr(self):
         answer = self.kernel.run("class B:\n    def __repr__(self): raise ValueError('no')\nB()")
         self.assertIn(answer.done["status"], ("ok", "error"))

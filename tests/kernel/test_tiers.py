@@ -35,7 +35,7 @@ class Tiers(unittest.TestCase):
         inside = "/app/sandbox_data/s1"
         plan = {"tier": tier, "landlockAbi": probe["landlock"], "uid": uid, "gid": uid, "workspace": workspace,
                 "workspaceInside": inside, "scratch": scratch, "memoryBytes": 1 << 30, "fileBytes": 1 << 28,
-                "readOnly": [self.zygote.cache]}
+                "readOnly": [self.zygote.cache] + [os.environ["POWER_PYTHON_ENV"]] * bool(os.environ.get("POWER_PYTHON_ENV"))}
         kernel = Kernel(self.zygote, plan=plan, cwd=inside, home=inside, tmp="/tmp")
         self.addCleanup(lambda: kernel.pid in self.zygote.exits or kernel.stop())
         kernel.real, kernel.scratch_directory = workspace, scratch
