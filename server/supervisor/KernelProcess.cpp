@@ -19,6 +19,8 @@ constexpr qsizetype kReadPerTurn = 256 * 1024;
 constexpr qsizetype kReadAtOnce = 64 * 1024;
 // A marker that was written before Done lies at most one full pipe ahead (F_SETPIPE_SZ: 1 MiB for user code).
 constexpr qsizetype kLastDrain = 1 << 20;
+constexpr qsizetype kSmallRead = 8 * 1024;
+constexpr auto kGather = 2ms;
 constexpr auto kQuiet = 100ms;     // output that waits for a marker is let go after this
 constexpr auto kExitWait = 500ms;  // the zygote's report follows the pidfd within this
 constexpr auto kTreeWait = 5s;
@@ -43,7 +45,7 @@ KernelProcess::KernelProcess(KernelHouse &house, quint64 number, KernelSpec spec
                                  m_run->log.event(std::move(event));
                          }})
 {
-    for (QTimer *timer : {&m_deadline, &m_step, &m_quiet, &m_exitTimer, &m_treeTimer})
+    for (QTimer *timer : {&m_deadline, &m_step, &m_quiet, &m_pause, &m_exitTimer, &m_treeTimer})
         timer->setSingleShot(true);
     m_deadline.setTimerType(Qt::PreciseTimer);
     connect(&m_deadline, &QTimer::timeout, this, [this] {
@@ -52,6 +54,11 @@ KernelProcess::KernelProcess(KernelHouse &house, quint64 number, KernelSpec spec
     });
     connect(&m_step, &QTimer::timeout, this, [this] { climb(); });
     connect(&m_quiet, &QTimer::timeout, this, [this] { m_merger.flush(); });
+    m_pause.setTimerType(Qt::PreciseTimer);
+    connect(&m_pause, &QTimer::timeout, this, [this] {
+        if (m_run)
+            watchPipes(true);
+    });
     connect(&m_exitTimer, &QTimer::timeout, this, [this] { conclude({}); });
     connect(&m_treeTimer, &QTimer::timeout, this, [this] { waitForTree(); });
 }
@@ -69,7 +76,7 @@ void KernelProcess::letGo()
     Poller &poller = m_house->poller();
     for (Poller::Id *id : {&m_controlWatch, &m_pidWatch, &m_pipeWatch[0], &m_pipeWatch[1]})
         poller.forget(std::exchange(*id, 0));
-    for (QTimer *timer : {&m_deadline, &m_step, &m_quiet, &m_exitTimer, &m_treeTimer})
+    for (QTimer *timer : {&m_deadline, &m_step, &m_quiet, &m_pause, &m_exitTimer, &m_treeTimer})
         timer->stop();
     m_channels = {};
     m_house = nullptr;
@@ -239,7 +246,13 @@ void KernelProcess::watchPipes(bool on)
 
 void KernelProcess::onPipe(Pipe pipe)
 {
+    m_lastRead = 0;
     readPipe(pipe, kReadPerTurn);
+    // Code that prints in small pieces would wake the loop for each: let some gather. Done does not wait for it.
+    if (m_run && m_lastRead < kSmallRead) {
+        watchPipes(false);
+        m_pause.start(kGather);
+    }
     // Frames of an epoch that both pipes have left are in the socket by now.
     if (m_merger.wantsFrames())
         readControl(false);
@@ -272,6 +285,7 @@ bool KernelProcess::readPipe(Pipe pipe, qsizetype budget)
             return false;
         }
         budget -= size;
+        m_lastRead = size;
         m_merger.feed(pipe, QByteArrayView(bytes, size));
         if (std::size_t(size) < sizeof bytes) // level-triggered: what came meanwhile is told again
             return false;

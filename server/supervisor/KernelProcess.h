@@ -125,13 +125,14 @@ private:
     QByteArray m_outgoing;
     qsizetype m_sent = 0;
     std::unique_ptr<Run> m_run;
-    QTimer m_deadline, m_step, m_quiet, m_exitTimer, m_treeTimer;
+    QTimer m_deadline, m_step, m_quiet, m_pause, m_exitTimer, m_treeTimer;
     QElapsedTimer m_dead;
     bool m_exited = false;    // the process itself is gone
     bool m_stopping = false;
     QString m_killCause, m_killLimit, m_killPeak;
     QString m_deathReason;
     qint64 m_memory = 0;
+    qsizetype m_lastRead = 0; // bytes of the last read of a pipe
     int m_crowded = 0;        // samples in a row at the process limit
     qint64 m_diskAtStart = -1;
     QJsonObject m_timings;

@@ -191,6 +191,7 @@ void KernelProcess::settle(RunOutcome outcome)
     m_merger.finish();
     m_deadline.stop();
     m_quiet.stop();
+    m_pause.stop();
     if (m_state == State::Living && m_killCause.isEmpty())
         m_step.stop();
     watchPipes(false);
