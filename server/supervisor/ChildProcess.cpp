@@ -33,7 +33,10 @@ void signalPidfd(const Fd &pidfd, int signal)
 
 QByteArrayList helperEnvironment()
 {
-    return {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "HOME=/nonexistent", "TZ=" + qgetenv("TZ")};
+    QByteArrayList environment{"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "HOME=/nonexistent"};
+    if (const QByteArray zone = qgetenv("TZ"); !zone.isEmpty())
+        environment << "TZ=" + zone;
+    return environment;
 }
 
 Result<Child> startChild(const ChildStart &start)

@@ -2,7 +2,6 @@
 #include "base/Log.h"
 #include "supervisor/Host.h"
 #include "supervisor/Words.h"
-#include <QPointer>
 
 namespace power::supervisor {
 
@@ -47,14 +46,12 @@ void Host::sample()
     if (targets.isEmpty())
         return;
     m_sampling = true;
-    const QPointer<Host> self(this);
     const qint64 baseline = m_baseline;
     m_sampler.start([this, targets, baseline] {
         const QList<TreeSample> samples = sampleTrees(targets, baseline);
         // The destructor waits for this thread: `this` is alive here, and gone calls are dropped with it.
         QMetaObject::invokeMethod(this, [this, samples] { sampled(samples); }, Qt::QueuedConnection);
     });
-    Q_UNUSED(self);
 }
 
 void Host::sampled(const QList<TreeSample> &samples)

@@ -8,7 +8,7 @@ namespace power::supervisor {
 
 struct HostConfig {
     QString kernelProgram;         // path of power-kernel
-    QString initProgram;           // path of power-init (static)
+    QString initProgram;           // power-init; power-kernel finds the one beside itself
     QString python;                // venv prefix whose site-packages the kernels use; empty = the distribution's
     QString cacheDirectory;        // pre-warmed read-only caches (matplotlib), made at start
     QString requiredTier;          // SANDBOX_REQUIRE: full | container | nonroot | none; empty = any safe one

@@ -53,7 +53,7 @@ KernelProcess::KernelProcess(KernelHouse &house, quint64 number, KernelSpec spec
             ladder(QStringLiteral("timeout"), wordsOfTime(m_run->timeout), {});
     });
     connect(&m_step, &QTimer::timeout, this, [this] { climb(); });
-    connect(&m_quiet, &QTimer::timeout, this, [this] { m_merger.flush(); });
+    connect(&m_quiet, &QTimer::timeout, this, [this] { onQuiet(); });
     m_pause.setTimerType(Qt::PreciseTimer);
     connect(&m_pause, &QTimer::timeout, this, [this] {
         if (m_run)
@@ -259,8 +259,7 @@ void KernelProcess::onPipe(Pipe pipe)
     if (!m_run)
         return;
     if (m_merger.isHolding()) {
-        if (!m_quiet.isActive())
-            m_quiet.start(kQuiet);
+        m_quiet.start(kQuiet); // anew with each read
     } else {
         m_quiet.stop();
     }
@@ -268,6 +267,21 @@ void KernelProcess::onPipe(Pipe pipe)
         ladder(QStringLiteral("output_limit"), wordsOfBytes(m_spec.limits.outputBytes),
                QStringLiteral("more than %1").arg(wordsOfBytes(m_spec.limits.outputBytes)));
     }
+}
+
+// Held output is let go only when nothing is left to read: a late event loop is not a quiet kernel.
+void KernelProcess::onQuiet()
+{
+    m_lastRead = 0;
+    readPipe(Pipe::Out, kReadPerTurn);
+    readPipe(Pipe::Err, kReadPerTurn);
+    readControl(false);
+    if (!m_run)
+        return;
+    if (m_lastRead == 0)
+        m_merger.flush();
+    else if (m_merger.isHolding())
+        m_quiet.start(kQuiet);
 }
 
 bool KernelProcess::readPipe(Pipe pipe, qsizetype budget)

@@ -91,6 +91,7 @@ private:
     void readControl(bool untilEmpty);
     bool handle(wire::Frame &frame);
     void onPipe(Pipe pipe);
+    void onQuiet();
     // Reads at most `budget` bytes; true while there may be more.
     bool readPipe(Pipe pipe, qsizetype budget);
     void drainPipes(std::optional<quint64> epoch);

@@ -9,7 +9,6 @@ QByteArrayList Host::zygoteEnvironment() const
 {
     QByteArrayList environment = helperEnvironment();
     environment << "POWER_PYTHON_ENV=" + m_config.python.toLocal8Bit()
-                << "POWER_INIT=" + m_config.initProgram.toLocal8Bit()
                 << "OPENBLAS_NUM_THREADS=1" << "OMP_NUM_THREADS=1" << "MKL_NUM_THREADS=1" << "NUMEXPR_NUM_THREADS=1"
                 << "MPLBACKEND=Agg" << "PYTHONDONTWRITEBYTECODE=1"
                 << "JE_ARROW_MALLOC_CONF=background_thread:false";
