@@ -98,6 +98,9 @@ def settle(info):
         if value:
             os.environ[name] = outside(value, rules)
     _power.map_paths(rules)
+    if (info.get("plan") or {}).get("tier") != "full":
+        # No private /dev/shm there: process pools would leave semaphores where other sessions see them.
+        os.environ.setdefault("JOBLIB_MULTIPROCESSING", "0")
     import tempfile
 
     tempfile.tempdir = None

@@ -4,16 +4,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-namespace power::kernel {
+namespace power::kernel
+{
 
-namespace {
+namespace
+{
 constexpr std::size_t kMaxDescriptors = 16;
 
 void takeDescriptors(msghdr &message, std::vector<int> *into)
 {
     for (cmsghdr *part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part)) {
-        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
-            continue;
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
         const std::size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
         for (std::size_t i = 0; i < count; ++i) {
             int descriptor = -1;
@@ -65,11 +66,9 @@ Channel::Received Channel::fill(std::vector<int> *descriptors)
     message.msg_control = control;
     message.msg_controllen = sizeof control;
     const ssize_t n = ::recvmsg(m_socket, &message, MSG_CMSG_CLOEXEC);
-    if (n < 0)
-        return errno == EINTR || errno == EAGAIN ? Received::Nothing : Received::Closed;
+    if (n < 0) return errno == EINTR || errno == EAGAIN ? Received::Nothing : Received::Closed;
     takeDescriptors(message, descriptors);
-    if (n == 0)
-        return Received::Closed;
+    if (n == 0) return Received::Closed;
     m_decoder.feed({bytes, std::size_t(n)});
     return Received::Nothing;
 }

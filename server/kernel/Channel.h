@@ -3,7 +3,8 @@
 #include "wire/Frame.h"
 #include <vector>
 
-namespace power::kernel {
+namespace power::kernel
+{
 
 // Owns no descriptor: whoever made the socket closes it.
 // Thread: one reader; send() from several threads needs a lock of the caller.
@@ -20,8 +21,8 @@ public:
 
     // Next frame that is already buffered; Nothing when more bytes are needed.
     Received next(wire::Frame &out);
-    // One recvmsg: appends to the buffer. Descriptors that came along are appended to `descriptors` (close-on-exec,
-    // owned by the caller). Nothing = try next() again (also after EINTR).
+    // One recvmsg: appends to the buffer. Descriptors that came along are appended to `descriptors`
+    // (close-on-exec, owned by the caller). Nothing = try next() again (also after EINTR).
     Received fill(std::vector<int> *descriptors);
 
     const std::string &reason() const { return m_decoder.reason(); }

@@ -7,9 +7,11 @@
 #include <cstring>
 #include <unistd.h>
 
-namespace power::kernel {
+namespace power::kernel
+{
 
-namespace {
+namespace
+{
 // power-init is installed beside power-kernel.
 std::string initProgram()
 {
@@ -32,8 +34,7 @@ bool Confinement::prepare(sandbox::Failure &failure)
 bool Confinement::beforeFork(const sandbox::Plan &plan, int lifeline, pid_t &init, sandbox::Failure &failure)
 {
     init = 0;
-    if (plan.tier != sandbox::Tier::Full)
-        return true;
+    if (plan.tier != sandbox::Tier::Full) return true;
     if (!m_hasNamespace) {
         failure = m_namespaceFailure;
         return false;
@@ -53,8 +54,8 @@ bool Confinement::confine(const sandbox::Plan &plan, std::string &timings, sandb
     const bool done = sandbox::apply(plan, *m_prepared, steps, failure);
     timings = "{";
     for (const sandbox::StepTime &step : steps) {
-        timings += (timings.size() > 1 ? ",\"" : "\"") + std::string(step.step) + "\":" +
-                   std::to_string(step.microseconds);
+        timings += (timings.size() > 1 ? ",\"" : "\"") + std::string(step.step) +
+                   "\":" + std::to_string(step.microseconds);
     }
     timings += "}";
     return done;

@@ -5,7 +5,8 @@
 #include "sandbox/PidNamespace.h"
 #include <string>
 
-namespace power::kernel {
+namespace power::kernel
+{
 
 // The zygote's hold on the sandbox layer: built once, used by every fork. Thread: the zygote's only one.
 class Confinement

@@ -4,13 +4,14 @@
 
 namespace py = pybind11;
 
-namespace power::kernel {
+namespace power::kernel
+{
 
-namespace {
+namespace
+{
 bool failed(const PyStatus &status, std::string &reason)
 {
-    if (!PyStatus_Exception(status))
-        return false;
+    if (!PyStatus_Exception(status)) return false;
     reason = std::string("CPython did not start: ") + (status.err_msg ? status.err_msg : "unknown reason");
     return true;
 }
@@ -21,8 +22,7 @@ void installScripts()
     py::dict sources;
     std::string_view bootstrap;
     for (const Script &script : scripts()) {
-        if (std::string_view(script.name) == "bootstrap")
-            bootstrap = script.source;
+        if (std::string_view(script.name) == "bootstrap") bootstrap = script.source;
         sources[script.name] = py::str(script.source.data(), script.source.size());
     }
     py::dict globals;
@@ -39,8 +39,7 @@ bool startInterpreter(const std::string &environment, std::string &reason)
     PyPreConfig pre;
     PyPreConfig_InitIsolatedConfig(&pre);
     pre.utf8_mode = 1;
-    if (failed(Py_PreInitialize(&pre), reason))
-        return false;
+    if (failed(Py_PreInitialize(&pre), reason)) return false;
     PyConfig config;
     PyConfig_InitIsolatedConfig(&config);
     config.install_signal_handlers = 1;
@@ -48,11 +47,9 @@ bool startInterpreter(const std::string &environment, std::string &reason)
     config.site_import = 1;
     const std::string program = environment.empty() ? POWER_PYTHON : environment + "/bin/python3";
     PyStatus status = PyConfig_SetBytesString(&config, &config.program_name, program.c_str());
-    if (!PyStatus_Exception(status))
-        status = Py_InitializeFromConfig(&config);
+    if (!PyStatus_Exception(status)) status = Py_InitializeFromConfig(&config);
     PyConfig_Clear(&config);
-    if (failed(status, reason))
-        return false;
+    if (failed(status, reason)) return false;
     try {
         installScripts();
     } catch (const py::error_already_set &error) {

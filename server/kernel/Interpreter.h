@@ -4,7 +4,8 @@
 #include <string_view>
 #include <vector>
 
-namespace power::kernel {
+namespace power::kernel
+{
 
 // One file of resources/kernel, embedded by CMake; module power_kernel.<name>.
 struct Script {
@@ -14,8 +15,8 @@ struct Script {
 const std::vector<Script> &scripts();
 
 // Starts the distribution's interpreter: no environment variables, no user site, UTF-8 mode, no .pyc files.
-// `environment`: prefix of a venv made by that interpreter, empty = its own packages. False + reason on failure.
-// Thread: the main thread, once. The GIL is held afterwards.
+// `environment`: prefix of a venv made by that interpreter, empty = its own packages. False + reason on
+// failure. Thread: the main thread, once. The GIL is held afterwards.
 bool startInterpreter(const std::string &environment, std::string &reason);
 
 } // namespace power::kernel

@@ -1,6 +1,7 @@
 #include "kernel/Json.h"
 
-namespace power::kernel {
+namespace power::kernel
+{
 
 std::string quoted(std::string_view text)
 {

@@ -3,7 +3,8 @@
 #include <string>
 #include <string_view>
 
-namespace power::kernel {
+namespace power::kernel
+{
 
 // `text` as a JSON string with its quotes; control characters escaped, bytes above 0x7f unchanged (UTF-8).
 std::string quoted(std::string_view text);

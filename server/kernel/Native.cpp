@@ -10,9 +10,11 @@
 
 namespace py = pybind11;
 
-namespace power::kernel {
+namespace power::kernel
+{
 
-namespace {
+namespace
+{
 std::unique_ptr<Channel> control;
 std::mutex sendLock;
 
@@ -23,8 +25,7 @@ std::string_view bytesOf(const py::buffer_info &info)
 
 void throwUnless(bool fine)
 {
-    if (!fine)
-        throw py::error_already_set();
+    if (!fine) throw py::error_already_set();
 }
 
 py::size_t write(char channel, const py::buffer &data)
@@ -68,8 +69,7 @@ py::object receive()
             py::gil_scoped_release waiting;
             got = control->fill(nullptr);
         }
-        if (got == Channel::Received::Closed || got == Channel::Received::Bad)
-            return py::none();
+        if (got == Channel::Received::Closed || got == Channel::Received::Bad) return py::none();
     }
 }
 } // namespace
@@ -91,7 +91,8 @@ PYBIND11_EMBEDDED_MODULE(_power, m)
     m.def("send", &power::kernel::send);
     m.def("receive", &power::kernel::receive);
     m.def("forked", [] { return inForkedChild(); });
-    m.def("map_paths", [](std::vector<std::pair<std::string, std::string>> rules) { mapPaths(std::move(rules)); });
+    m.def("map_paths",
+          [](std::vector<std::pair<std::string, std::string>> rules) { mapPaths(std::move(rules)); });
     m.def("begin_cell", [] { beginCell(); });
     m.def("end_cell", [] { endCell(); });
     m.def("was_hard", [] { return wasHard(); });

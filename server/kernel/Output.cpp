@@ -6,9 +6,11 @@
 #include <pthread.h>
 #include <unistd.h>
 
-namespace power::kernel {
+namespace power::kernel
+{
 
-namespace {
+namespace
+{
 struct OutputState {
     int pipes[2] = {-1, -1}; // private copies of the stdout and stderr pipes
     std::string token;
@@ -40,8 +42,7 @@ void writeMarkers()
 // Both with the lock held.
 void switchTo(char channel)
 {
-    if (state.forked || (channel == state.active && channel != 'f'))
-        return;
+    if (state.forked || (channel == state.active && channel != 'f')) return;
     std::fflush(stdout);
     std::fflush(stderr);
     ++state.epoch;
@@ -57,8 +58,7 @@ public:
     ~Waiting()
     {
         pthread_mutex_unlock(&outputLock);
-        if (m_thread)
-            PyEval_RestoreThread(m_thread);
+        if (m_thread) PyEval_RestoreThread(m_thread);
     }
     Waiting(const Waiting &) = delete;
     Waiting &operator=(const Waiting &) = delete;
@@ -77,13 +77,11 @@ private:
 bool startOutput(const std::string &token)
 {
     static bool hooked = false;
-    if (!hooked)
-        pthread_atfork(nullptr, nullptr, afterForkInChild);
+    if (!hooked) pthread_atfork(nullptr, nullptr, afterForkInChild);
     hooked = true;
     for (int i = 0; i < 2; ++i) {
         state.pipes[i] = ::fcntl(i + 1, F_DUPFD_CLOEXEC, 3);
-        if (state.pipes[i] < 0)
-            return false;
+        if (state.pipes[i] < 0) return false;
     }
     std::setvbuf(stdout, nullptr, _IONBF, 0);
     std::setvbuf(stderr, nullptr, _IONBF, 0);
@@ -112,8 +110,7 @@ bool writeOutput(char channel, std::string_view data)
             PyErr_SetFromErrno(PyExc_OSError);
             return false;
         }
-        if (PyErr_CheckSignals() != 0)
-            return false;
+        if (PyErr_CheckSignals() != 0) return false;
         waiting.dropGil();
     }
     return true;

@@ -15,10 +15,13 @@
 #include <unistd.h>
 #include <utime.h>
 
-namespace power::kernel {
+namespace power::kernel
+{
 
-namespace {
-std::vector<std::pair<std::string, std::string>> *pathRules = nullptr; // null = off: one load and branch per call
+namespace
+{
+std::vector<std::pair<std::string, std::string>> *pathRules =
+    nullptr; // null = off: one load and branch per call
 
 bool startsWith(const char *path, const std::string &prefix)
 {
@@ -29,14 +32,11 @@ bool startsWith(const char *path, const std::string &prefix)
 // `path` with the first matching prefix replaced, in `room` (PATH_MAX); else `path` itself.
 const char *forward(const char *path, char *room)
 {
-    if (!pathRules || !path || path[0] != '/')
-        return path;
+    if (!pathRules || !path || path[0] != '/') return path;
     for (const auto &[from, to] : *pathRules) {
-        if (!startsWith(path, from))
-            continue;
+        if (!startsWith(path, from)) continue;
         const char *rest = path + from.size();
-        if (to.size() + std::strlen(rest) >= PATH_MAX)
-            return path;
+        if (to.size() + std::strlen(rest) >= PATH_MAX) return path;
         std::memcpy(room, to.data(), to.size());
         std::strcpy(room + to.size(), rest);
         return room;
@@ -47,14 +47,11 @@ const char *forward(const char *path, char *room)
 // The other way round, in place; false when it does not fit.
 bool backward(char *path, std::size_t size)
 {
-    if (!pathRules)
-        return true;
+    if (!pathRules) return true;
     for (const auto &[from, to] : *pathRules) {
-        if (from == to || !startsWith(path, to))
-            continue;
+        if (from == to || !startsWith(path, to)) continue;
         const std::string rest = path + to.size();
-        if (from.size() + rest.size() >= size)
-            return false;
+        if (from.size() + rest.size() >= size) return false;
         std::strcpy(path, (from + rest).c_str());
         return true;
     }
@@ -80,7 +77,8 @@ using power::kernel::backward;
 using power::kernel::forward;
 using power::kernel::next;
 
-// The functions get names of their own and libc's symbol, so that libc's headers have no say in their declaration.
+// The functions get names of their own and libc's symbol, so that libc's headers have no say in their
+// declaration.
 #define EXPORTED(name) __asm__(#name) __attribute__((visibility("default"), used))
 #define MAPPED(result, name, params, args)                                                                   \
     extern "C" result power_##name params EXPORTED(name);                                                    \
@@ -144,9 +142,12 @@ MAPPED(int, __xstat, (int version, const char *path, void *out), (version, path,
 MAPPED(int, __xstat64, (int version, const char *path, void *out), (version, path, out))
 MAPPED(int, __lxstat, (int version, const char *path, void *out), (version, path, out))
 MAPPED(int, __lxstat64, (int version, const char *path, void *out), (version, path, out))
-MAPPED(int, __fxstatat, (int version, int at, const char *path, void *out, int flags), (version, at, path, out, flags))
-MAPPED(int, __fxstatat64, (int version, int at, const char *path, void *out, int flags), (version, at, path, out, flags))
-MAPPED(int, statx, (int at, const char *path, int flags, unsigned mask, void *out), (at, path, flags, mask, out))
+MAPPED(int, __fxstatat, (int version, int at, const char *path, void *out, int flags),
+       (version, at, path, out, flags))
+MAPPED(int, __fxstatat64, (int version, int at, const char *path, void *out, int flags),
+       (version, at, path, out, flags))
+MAPPED(int, statx, (int at, const char *path, int flags, unsigned mask, void *out),
+       (at, path, flags, mask, out))
 MAPPED(int, statfs, (const char *path, void *out), (path, out))
 MAPPED(int, statfs64, (const char *path, void *out), (path, out))
 MAPPED(int, statvfs, (const char *path, void *out), (path, out))
@@ -171,7 +172,8 @@ MAPPED(int, lchmod, (const char *path, mode_t mode), (path, mode))
 MAPPED(int, fchmodat, (int at, const char *path, mode_t mode, int flags), (at, path, mode, flags))
 MAPPED(int, chown, (const char *path, uid_t user, gid_t group), (path, user, group))
 MAPPED(int, lchown, (const char *path, uid_t user, gid_t group), (path, user, group))
-MAPPED(int, fchownat, (int at, const char *path, uid_t user, gid_t group, int flags), (at, path, user, group, flags))
+MAPPED(int, fchownat, (int at, const char *path, uid_t user, gid_t group, int flags),
+       (at, path, user, group, flags))
 MAPPED(int, truncate, (const char *path, long length), (path, length))
 MAPPED(int, truncate64, (const char *path, long length), (path, length))
 MAPPED(int, utime, (const char *path, const utimbuf *times), (path, times))
@@ -181,16 +183,20 @@ MAPPED(int, utimensat, (int at, const char *path, const timespec *times, int fla
 MAPPED(ssize_t, readlink, (const char *path, char *out, std::size_t size), (path, out, size))
 MAPPED(ssize_t, readlinkat, (int at, const char *path, char *out, std::size_t size), (at, path, out, size))
 MAPPED(char *, realpath, (const char *path, char *out), (path, out))
-MAPPED(ssize_t, getxattr, (const char *path, const char *name, void *out, std::size_t size), (path, name, out, size))
-MAPPED(ssize_t, lgetxattr, (const char *path, const char *name, void *out, std::size_t size), (path, name, out, size))
+MAPPED(ssize_t, getxattr, (const char *path, const char *name, void *out, std::size_t size),
+       (path, name, out, size))
+MAPPED(ssize_t, lgetxattr, (const char *path, const char *name, void *out, std::size_t size),
+       (path, name, out, size))
 MAPPED(ssize_t, listxattr, (const char *path, char *out, std::size_t size), (path, out, size))
 MAPPED(ssize_t, llistxattr, (const char *path, char *out, std::size_t size), (path, out, size))
 
 MAPPED_TWO(int, rename, (const char *path, const char *to), (path, to))
 MAPPED_TWO(int, renameat, (int at, const char *path, int toAt, const char *to), (at, path, toAt, to))
-MAPPED_TWO(int, renameat2, (int at, const char *path, int toAt, const char *to, unsigned flags), (at, path, toAt, to, flags))
+MAPPED_TWO(int, renameat2, (int at, const char *path, int toAt, const char *to, unsigned flags),
+           (at, path, toAt, to, flags))
 MAPPED_TWO(int, link, (const char *path, const char *to), (path, to))
-MAPPED_TWO(int, linkat, (int at, const char *path, int toAt, const char *to, int flags), (at, path, toAt, to, flags))
+MAPPED_TWO(int, linkat, (int at, const char *path, int toAt, const char *to, int flags),
+           (at, path, toAt, to, flags))
 MAPPED_TWO(int, symlink, (const char *path, const char *to), (path, to))
 MAPPED_TWO(int, symlinkat, (const char *path, int toAt, const char *to), (path, toAt, to))
 
@@ -202,11 +208,9 @@ MAPPED_TWO(int, symlinkat, (const char *path, int toAt, const char *to), (path, 
         static const auto real = next<result(*) params>(#name);                                              \
         char room[PATH_MAX];                                                                                 \
         char *const given = path;                                                                            \
-        if (forward(given, room) == room)                                                                    \
-            path = room;                                                                                     \
+        if (forward(given, room) == room) path = room;                                                       \
         const result got = real args;                                                                        \
-        if (path == room)                                                                                    \
-            std::memcpy(given + std::strlen(given) - 6, room + std::strlen(room) - 6, 6);                    \
+        if (path == room) std::memcpy(given + std::strlen(given) - 6, room + std::strlen(room) - 6, 6);      \
         return got;                                                                                          \
     }
 MAPPED_TEMPLATE(int, mkstemp, (char *path), (path))
@@ -219,10 +223,8 @@ extern "C" char *power_mkdtemp(char *path)
 {
     static const auto real = next<char *(*)(char *)>("mkdtemp");
     char room[PATH_MAX];
-    if (forward(path, room) != room)
-        return real(path);
-    if (!real(room))
-        return nullptr;
+    if (forward(path, room) != room) return real(path);
+    if (!real(room)) return nullptr;
     std::memcpy(path + std::strlen(path) - 6, room + std::strlen(room) - 6, 6);
     return path;
 }

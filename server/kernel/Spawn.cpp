@@ -15,9 +15,11 @@
 
 namespace py = pybind11;
 
-namespace power::kernel {
+namespace power::kernel
+{
 
-namespace {
+namespace
+{
 constexpr int kControl = 3; // of the kernel, after the descriptors are in place
 constexpr int kReport = 4;
 constexpr int kReportTimeoutMs = 10'000;
@@ -41,12 +43,10 @@ std::vector<int> openDescriptors()
 {
     std::vector<int> all;
     DIR *directory = ::opendir("/proc/self/fd");
-    if (!directory)
-        return all;
+    if (!directory) return all;
     while (const dirent *entry = ::readdir(directory)) {
         const int descriptor = std::atoi(entry->d_name);
-        if (entry->d_name[0] != '.' && descriptor != ::dirfd(directory))
-            all.push_back(descriptor);
+        if (entry->d_name[0] != '.' && descriptor != ::dirfd(directory)) all.push_back(descriptor);
     }
     ::closedir(directory);
     return all;
@@ -65,8 +65,7 @@ int liftAway(int from)
     const int control = liftAway(order.descriptors[0]);
     const int out = liftAway(order.descriptors[1]);
     const int err = liftAway(order.descriptors[2]);
-    if (report < 0 || control < 0 || out < 0 || err < 0)
-        ::_exit(70);
+    if (report < 0 || control < 0 || out < 0 || err < 0) ::_exit(70);
     sigset_t none;
     sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -79,15 +78,14 @@ int liftAway(int from)
     const std::vector<int> inherited = openDescriptors();
     std::string timings;
     sandbox::Failure failure;
-    if (!confinement.confine(order.plan, timings, failure))
-        giveUp(report, failure);
+    if (!confinement.confine(order.plan, timings, failure)) giveUp(report, failure);
     ::dup3(control, kControl, O_CLOEXEC);
     ::dup3(report, kReport, O_CLOEXEC);
     for (const int descriptor : inherited) {
-        if (descriptor > kReport)
-            ::close(descriptor);
+        if (descriptor > kReport) ::close(descriptor);
     }
-    // Without a mount namespace the inner name of the workspace may not exist; the sandbox entered it already.
+    // Without a mount namespace the inner name of the workspace may not exist; the sandbox entered it
+    // already.
     if (!order.cwd.empty() && order.cwd != order.plan.workspaceInside && ::chdir(order.cwd.c_str()) != 0)
         giveUp(kReport, {"chdir", errno, "the working directory " + order.cwd + " cannot be entered"});
 
@@ -97,8 +95,7 @@ int liftAway(int from)
     setControlSocket(kControl);
     try {
         const py::object kernel = py::module_::import("json").attr("loads")(order.kernel);
-        if (!startOutput(py::str(kernel.attr("get")("token", ""))))
-            ::_exit(70);
+        if (!startOutput(py::str(kernel.attr("get")("token", "")))) ::_exit(70);
         py::module_::import("power_kernel.loop").attr("main")(kernel);
     } catch (const std::exception &error) {
         const std::string text = std::string("power-kernel: ") + error.what() + "\n";
@@ -115,13 +112,10 @@ std::string readReport(int report)
     pollfd wait{report, POLLIN, 0};
     for (;;) {
         const int ready = ::poll(&wait, 1, kReportTimeoutMs);
-        if (ready < 0 && errno == EINTR)
-            continue;
-        if (ready <= 0)
-            return {};
+        if (ready < 0 && errno == EINTR) continue;
+        if (ready <= 0) return {};
         const ssize_t n = ::read(report, bytes, sizeof bytes);
-        if (n <= 0)
-            return text;
+        if (n <= 0) return text;
         text.append(bytes, std::size_t(n));
     }
 }
@@ -136,8 +130,7 @@ int endTree(pid_t pid, pid_t init)
 {
     int status = 0;
     for (const pid_t child : {init, pid}) {
-        if (child <= 0)
-            continue;
+        if (child <= 0) continue;
         ::kill(child, SIGKILL);
         while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
         }
@@ -178,7 +171,8 @@ SpawnResult spawnKernel(const SpawnOrder &order, Confinement &confinement)
     closeAll();
     std::string report;
     if (pid < 0)
-        report = failureFields({"fork", error, std::string("the kernel could not be forked: ") + std::strerror(error)});
+        report = failureFields(
+            {"fork", error, std::string("the kernel could not be forked: ") + std::strerror(error)});
     else if (!confinement.afterFork(order.plan, failure))
         report = failureFields(failure);
     else
@@ -186,12 +180,13 @@ SpawnResult spawnKernel(const SpawnOrder &order, Confinement &confinement)
     ::close(pipe[0]);
     if (report.rfind(kGood, 0) == 0)
         return {pid, init,
-                "{\"spawn\":" + order.id + ",\"pid\":" + std::to_string(pid) + ",\"init_pid\":" + std::to_string(init) +
-                    "," + report.substr(1)};
+                "{\"spawn\":" + order.id + ",\"pid\":" + std::to_string(pid) +
+                    ",\"init_pid\":" + std::to_string(init) + "," + report.substr(1)};
     const int status = endTree(pid, init);
     if (report.empty())
-        report = failureFields({"start", 0, "the child ended or hung before it reported (wait status " +
-                                                std::to_string(status) + ")"});
+        report = failureFields(
+            {"start", 0,
+             "the child ended or hung before it reported (wait status " + std::to_string(status) + ")"});
     return failed(order, report);
 }
 

@@ -4,11 +4,12 @@
 #include <string>
 #include <vector>
 
-namespace power::kernel {
+namespace power::kernel
+{
 
 // The frame's JSON values as text, and the descriptors that came with it in PROTOCOL.md's order.
 struct SpawnOrder {
-    std::string id;     // "spawn" as JSON text (string or number)
+    std::string id; // "spawn" as JSON text (string or number)
     sandbox::Plan plan;
     std::string kernel; // JSON object
     std::string cwd;    // to enter after the sandbox is up; empty = where the sandbox left it

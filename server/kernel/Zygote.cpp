@@ -22,9 +22,11 @@
 
 namespace py = pybind11;
 
-namespace power::kernel {
+namespace power::kernel
+{
 
-namespace {
+namespace
+{
 constexpr int kServer = 3;
 constexpr std::ptrdiff_t kSpawnDescriptors = 4; // control, stdout, stderr, lifeline
 using wire::FrameType;
@@ -32,7 +34,8 @@ using wire::FrameType;
 void setEnvironment()
 {
     // One thread everywhere: a pool alive at a fork hangs the child. Must be set before the first import.
-    for (const char *name : {"OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"})
+    for (const char *name :
+         {"OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"})
         ::setenv(name, "1", 1);
     ::setenv("MPLBACKEND", "Agg", 1);
     ::setenv("JE_ARROW_MALLOC_CONF", "background_thread:false", 1);
@@ -45,11 +48,9 @@ void settleStandardDescriptors()
     const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
     ::dup2(null, 0);
     for (int descriptor = 1; descriptor <= 2; ++descriptor) {
-        if (::fcntl(descriptor, F_GETFD) < 0)
-            ::dup2(null, descriptor);
+        if (::fcntl(descriptor, F_GETFD) < 0) ::dup2(null, descriptor);
     }
-    if (null > 2 && null != kServer)
-        ::close(null);
+    if (null > 2 && null != kServer) ::close(null);
     ::fcntl(kServer, F_SETFD, FD_CLOEXEC);
     ::close_range(kServer + 1, ~0u, 0);
 }
@@ -86,7 +87,7 @@ private:
     void reap();
 
     Channel m_server;
-    std::vector<int> m_descriptors;   // arrived, not yet claimed by a Spawn frame
+    std::vector<int> m_descriptors; // arrived, not yet claimed by a Spawn frame
     std::map<pid_t, sandbox::Tree> m_kernels;
     Confinement &m_confinement;
 };
@@ -100,16 +101,18 @@ void Zygote::spawn(const py::dict &meta)
     const py::dict kernel = meta["kernel"];
     kernel["plan"] = plan; // the kernel translates its paths where no mount namespace does
     order.kernel = py::str(dumps(kernel));
-    if (kernel.contains("cwd"))
-        order.cwd = py::str(kernel["cwd"]);
+    if (kernel.contains("cwd")) order.cwd = py::str(kernel["cwd"]);
     // Exactly one order's worth: those of the next frame may have arrived already.
-    const auto end = m_descriptors.begin() + std::min<std::ptrdiff_t>(kSpawnDescriptors, std::ssize(m_descriptors));
+    const auto end =
+        m_descriptors.begin() + std::min<std::ptrdiff_t>(kSpawnDescriptors, std::ssize(m_descriptors));
     order.descriptors.assign(m_descriptors.begin(), end);
     m_descriptors.erase(m_descriptors.begin(), end);
     if (order.descriptors.size() < std::size_t(kSpawnDescriptors)) {
         closeAll(order.descriptors);
-        m_server.send(FrameType::SpawnFailed, "{\"spawn\":" + order.id + ",\"step\":\"descriptors\",\"errno\":0,\"text\":"
-                                                  "\"a Spawn frame needs the control socket and two pipes\"}");
+        m_server.send(FrameType::SpawnFailed,
+                      "{\"spawn\":" + order.id +
+                          ",\"step\":\"descriptors\",\"errno\":0,\"text\":"
+                          "\"a Spawn frame needs control socket, stdout, stderr and lifeline\"}");
         return;
     }
     const std::string text = py::str(dumps(plan));
@@ -117,27 +120,29 @@ void Zygote::spawn(const py::dict &meta)
     SpawnResult result;
     if (kernel.contains("run_as") && kernel["run_as"].cast<std::string>() != "kernel") {
         closeAll(order.descriptors);
-        result.meta = "{\"spawn\":" + order.id + ",\"step\":\"run_as\",\"errno\":0,\"text\":\"this power-kernel has no such worker\"}";
+        result.meta = "{\"spawn\":" + order.id +
+                      ",\"step\":\"run_as\",\"errno\":0,\"text\":\"this power-kernel has no such worker\"}";
     } else if (sandbox::planFromJson(text, order.plan, reason)) {
         result = spawnKernel(order, m_confinement);
     } else {
         closeAll(order.descriptors);
-        result.meta = "{\"spawn\":" + order.id + ",\"step\":\"plan\",\"errno\":0,\"text\":" + quoted(reason) + "}";
+        result.meta =
+            "{\"spawn\":" + order.id + ",\"step\":\"plan\",\"errno\":0,\"text\":" + quoted(reason) + "}";
     }
-    if (result.pid > 0)
-        m_kernels[result.pid] = {order.plan.tier, result.initPid, result.pid, order.plan.uid};
+    if (result.pid > 0) m_kernels[result.pid] = {order.plan.tier, result.initPid, result.pid, order.plan.uid};
     m_server.send(result.pid > 0 ? FrameType::Spawned : FrameType::SpawnFailed, result.meta);
 }
 
 void Zygote::kill(const py::dict &meta)
 {
-    // The zygote's own record counts, not the frame: a pid that was reaped may belong to somebody else by now.
+    // The zygote's own record counts, not the frame: a pid that was reaped may belong to somebody else by
+    // now.
     const auto found = m_kernels.find(meta["pid"].cast<int>());
-    if (found == m_kernels.end())
-        return;
+    if (found == m_kernels.end()) return;
     sandbox::Failure failure;
     if (!sandbox::killTree(found->second, failure))
-        std::fprintf(stderr, "power-kernel zygote: kill of %d: %s\n", int(found->first), failure.text.c_str());
+        std::fprintf(stderr, "power-kernel zygote: kill of %d: %s\n", int(found->first),
+                     failure.text.c_str());
 }
 
 void Zygote::handle(const wire::Frame &frame)
@@ -157,8 +162,7 @@ void Zygote::reap()
     // Orphans of user code arrive here too (subreaper): they are reaped and not reported.
     while ((pid = ::wait4(-1, &status, WNOHANG, &usage)) > 0) {
         const auto found = m_kernels.find(pid);
-        if (found == m_kernels.end())
-            continue;
+        if (found == m_kernels.end()) continue;
         sweepTree(found->second);
         m_kernels.erase(found);
         m_server.send(FrameType::Exited, exitMeta(pid, status, usage));
@@ -174,24 +178,26 @@ int Zygote::serve()
     const int deaths = ::signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
     pollfd wait[2] = {{kServer, POLLIN, 0}, {deaths, POLLIN, 0}};
     for (;;) {
-        if (::poll(wait, 2, -1) < 0 && errno != EINTR)
-            return 1;
+        if (::poll(wait, 2, -1) < 0 && errno != EINTR) return 1;
         if (wait[1].revents & POLLIN) {
             signalfd_siginfo info;
             while (::read(deaths, &info, sizeof info) > 0) {
             }
         }
         reap();
-        if (!(wait[0].revents & (POLLIN | POLLHUP | POLLERR)))
-            continue;
-        if (m_server.fill(&m_descriptors) == Channel::Received::Closed)
-            break;
+        if (!(wait[0].revents & (POLLIN | POLLHUP | POLLERR))) continue;
+        if (m_server.fill(&m_descriptors) == Channel::Received::Closed) break;
         wire::Frame frame;
         Channel::Received got;
-        while ((got = m_server.next(frame)) == Channel::Received::Frame)
-            handle(frame);
-        if (got == Channel::Received::Bad)
-            break;
+        while ((got = m_server.next(frame)) == Channel::Received::Frame) {
+            try {
+                handle(frame);
+            } catch (
+                const std::exception &error) { // a frame that lacks a field; the kernels must not pay for it
+                std::fprintf(stderr, "power-kernel zygote: frame not understood: %s\n", error.what());
+            }
+        }
+        if (got == Channel::Received::Bad) break;
         reap();
     }
     sandbox::Failure ignored;
@@ -224,8 +230,7 @@ int runZygote(const std::vector<std::string> &imports)
         const py::tuple warm = py::module_::import("power_kernel.warmup").attr("warm_up")(imports);
         const bool fit = warm[0].cast<bool>();
         server.send(FrameType::ZygoteReady, warm[1].cast<std::string>());
-        if (!fit)
-            return 1;
+        if (!fit) return 1;
         ::prctl(PR_SET_CHILD_SUBREAPER, 1);
         ::prctl(PR_SET_DUMPABLE, 0);
         Zygote zygote(confinement);

@@ -7,13 +7,11 @@
 
 int main(int argc, char **argv)
 {
-    if (argc >= 2 && std::strcmp(argv[1], "probe") == 0)
-        return power::kernel::runProbe(argc - 2, argv + 2);
+    if (argc >= 2 && std::strcmp(argv[1], "probe") == 0) return power::kernel::runProbe(argc - 2, argv + 2);
     if (argc >= 2 && std::strcmp(argv[1], "zygote") == 0) {
         std::vector<std::string> imports;
         for (int i = 2; i + 1 < argc; i += 2) {
-            if (std::strcmp(argv[i], "--import") == 0)
-                imports.emplace_back(argv[i + 1]);
+            if (std::strcmp(argv[i], "--import") == 0) imports.emplace_back(argv[i + 1]);
         }
         // No atexit handlers: those of Python and of the libraries belong to the kernels' memory image.
         ::_exit(power::kernel::runZygote(imports));

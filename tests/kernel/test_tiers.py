@@ -52,6 +52,7 @@ class Tiers(unittest.TestCase):
         self.assertEqual(ok("1 + 1").result, "2")
         ok("pd.DataFrame({'a': [1, 2]}).to_csv('t.csv')\nopen('n.txt', 'w').write('x')")
         self.assertEqual(os.stat(os.path.join(kernel.real, "t.csv")).st_uid, UID if tier != "nonroot" else os.getuid())
+        self.assertEqual(ok("os.environ.get('JOBLIB_MULTIPROCESSING')").result, None if tier == "full" else "'0'")
         answer = ok("plt.plot([1, 2]); plt.show()\n!echo shell")
         self.assertEqual(answer.displays("figure")[0]["name"], "chart_001.png")
         self.assertTrue(os.path.exists(os.path.join(kernel.real, "chart_001.png")))
