@@ -40,7 +40,7 @@ lock=$here/python/requirements-${version%.*}.txt
 [ -f "$lock" ] || fail "no lock file for Python ${version%.*} (there are: $(cd "$here/python" && ls requirements-3*.txt | tr '\n' ' '))"
 
 # What the environment depends on; the digit is this script's recipe.
-want="2 $python $version $(cat "$lock" "$here/python/matplotlibrc" "$here/python/imports.txt" | sha256sum | cut -d' ' -f1)"
+want="3 $python $version $(grep -hv "^#" "$lock" "$here/python/matplotlibrc" "$here/python/imports.txt" | sha256sum | cut -d' ' -f1)"
 fonts=$(stat -c '%n %Y' /usr/share/fonts /usr/share/fonts/*/* 2>/dev/null | sha256sum | cut -d' ' -f1)
 
 imports() { awk '!/^#/ && NF { print $1 }' "$here/python/imports.txt"; }

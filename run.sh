@@ -1,0 +1,32 @@
+#!/bin/bash
+# One command from a fresh Debian 12 or 13 to a running server:
+#
+#   ./run.sh [--no-install] [--no-build] [--demo] [FLAGS OF THE SERVER...]
+#
+# Installs what is missing (apt; Python stack into .venv from hash-locked files), builds, and becomes the server
+# in the foreground: signals reach it directly, it stops cleanly on Ctrl-C or SIGTERM. Everything else on the
+# command line goes to the server (--help lists its flags). When nothing changed, a start costs a fraction of a second.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+install=1
+build=1
+args=()
+while [ $# -gt 0 ]; do
+    case "$1" in
+    --no-install) install= ;;
+    --no-build) build= ;;
+    *) args+=("$1") ;;
+    esac
+    shift
+done
+. "$root/installer/lib.sh"
+
+dir=$root/build/release
+env=${POWER_PYTHON_ENV:-$root/.venv}
+if [ -n "$install" ]; then
+    "$root/installer/install-deps.sh" build runtime
+    "$root/installer/build-python-env.sh" --dir "$env"
+fi
+[ -z "$build" ] || build_preset release "$root" "$dir"
+cd "$root"
+exec "$dir/bin/power-interpreter" --python-env "$env" ${args[@]+"${args[@]}"}

@@ -1,0 +1,45 @@
+#!/bin/bash
+# Installs what the tests need, builds, and runs everything through CTest.
+#
+#   ./test.sh [--full] [--no-install] [CTEST ARGUMENTS...]
+#
+#   --full        also the long versions (tests read POWER_TEST_FULL=1)
+#   --no-install  take the machine as it is
+#
+# Prints the time per label against its budget, then 'N passed, N failed, N skipped'. As root on Debian 12 a skipped
+# test fails the run unless tests/expected-skips names it with a reason.
+set -uo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+install=1
+full=
+args=()
+for arg in "$@"; do
+    case "$arg" in
+    --full) full=1 ;;
+    --no-install) install= ;;
+    *) args+=("$arg") ;;
+    esac
+done
+. "$root/installer/lib.sh"
+
+preset=dev
+[ -z "${CI:-}" ] || preset=ci
+dir=$root/build/$preset
+export POWER_PYTHON_ENV=${POWER_PYTHON_ENV:-$root/.venv}
+[ -z "$full" ] || export POWER_TEST_FULL=1
+if [ -n "$install" ]; then
+    "$root/installer/install-deps.sh" build runtime test ${full:+full} || exit 1
+    "$root/installer/build-python-env.sh" --dir "$POWER_PYTHON_ENV" || exit 1
+fi
+started=$SECONDS
+build_preset "$preset" "$root" "$dir" || exit 1
+echo "built ($preset) in $((SECONDS - started)) s"
+
+report=$root/test-report
+rm -rf "$report"
+mkdir -p "$report"
+(cd "$dir" && ctest --output-on-failure --no-tests=error -j "$(nproc)" --output-junit "$report/ctest.xml" \
+    ${args[@]+"${args[@]}"} </dev/null) 2>&1 | tee "$report/ctest.log" | grep -vE '^ *(Start|[0-9]+/[0-9]+ .* Passed )'
+code=${PIPESTATUS[0]}
+# The machine's own Python: another one may be first on PATH or there may be none of ours yet.
+exec /usr/bin/python3 -I "$root/installer/test-summary" "$root" "$dir" "$report" "$code"
