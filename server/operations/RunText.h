@@ -5,8 +5,8 @@
 
 namespace power::operations {
 
-// Blocks: one text, then one image per figure or picture. The text is complete (the adapter cuts it to its
-// budget at the mark between output and tail: see kTailMark); images above 3.5 MB become links.
+// Blocks: the output and error as one text (an adapter may cut its middle), then links, notes and the session line
+// as a second text (never cut), then one image per figure or picture. Images above 3.5 MB are links only.
 QList<Block> runBlocks(const sessions::RunReport &report, const QString &baseUrl);
 
 // The result for programs: the fields of REST /api/execute (contract 9.2) and `failure`.

@@ -1,0 +1,61 @@
+// The server put together: ordered build, reverse shutdown.
+#pragma once
+#include "config/Settings.h"
+#include "http/HttpServer.h"
+#include "operations/Services.h"
+#include "sessions/SessionRecords.h"
+#include "storage/ManagedCluster.h"
+#include <QElapsedTimer>
+
+namespace power::app {
+
+// Application: start() listens at once; database and kernels come up behind it, so that /health and initialize answer
+// while kernels are still warming. Thread: main.
+class Application : public QObject
+{
+    Q_OBJECT
+public:
+    explicit Application(config::Settings settings, QObject *parent = nullptr);
+    ~Application() override;
+
+    // Resolves when the port is open. Errors: what keeps the server from starting at all.
+    QCoro::Task<Result<Done>> start();
+    // Resolves when database and kernels are ready, or have failed (health() says which).
+    QCoro::Task<Result<Done>> warmUp();
+    // Reverse order: no new requests, running ones get `grace`, kernels end, records are flushed, database stops.
+    QCoro::Task<> stop(std::chrono::milliseconds grace);
+
+    QJsonObject health() const;
+    QUrl url() const;                  // as a client on this machine reaches it
+    const config::Settings &settings() const { return m_settings; }
+    int toolCount() const;
+    QString databaseDescription() const;
+    QString tier() const;
+
+private:
+    void buildServices();
+    void buildDoors();
+    QCoro::Task<Result<Done>> startDatabase();
+
+    config::Settings m_settings;
+    QElapsedTimer m_uptime;
+    QString m_databaseProblem;
+    bool m_stopping = false;
+
+    std::unique_ptr<storage::ManagedCluster> m_cluster;
+    std::unique_ptr<storage::Database> m_database;
+    std::unique_ptr<workspace::Workspaces> m_workspaces;
+    std::unique_ptr<supervisor::KernelHost> m_kernels;
+    std::unique_ptr<files::FileStore> m_files;
+    std::unique_ptr<net::Fetcher> m_fetcher;
+    std::unique_ptr<sessions::SessionRecords> m_records;
+    std::unique_ptr<sessions::SessionService> m_sessions;
+    std::unique_ptr<operations::Services> m_services;
+    operations::Registry m_registry;
+    std::unique_ptr<class Doors> m_doors;
+    http::Dispatcher m_dispatcher;
+    std::unique_ptr<http::HttpServer> m_http;
+    QTimer m_sweepTimer;
+};
+
+} // namespace power::app

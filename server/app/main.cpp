@@ -1,0 +1,99 @@
+// power-interpreter: reads the settings, runs the application until SIGTERM or SIGINT.
+#include "app/Application.h"
+#include "app/Banner.h"
+#include "app/FirstCell.h"
+#include "base/Log.h"
+#include <QCoreApplication>
+#include <QSocketNotifier>
+#include <cstdio>
+#include <pthread.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+using namespace power;
+using namespace std::chrono_literals;
+
+namespace {
+// SIGTERM and SIGINT arrive as readable bytes of the event loop, never in the middle of other code.
+int blockedSignals()
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    ::signal(SIGPIPE, SIG_IGN);
+    return ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+QCoro::Task<> serve(app::Application *application)
+{
+    const Result<Done> started = co_await application->start();
+    if (!started) {
+        std::fprintf(stderr, "power-interpreter: %s\n", qPrintable(started.error().text()));
+        QCoreApplication::exit(1);
+        co_return;
+    }
+    const Result<Done> warm = co_await application->warmUp();
+    if (!warm) {
+        // The server stays up and says so on /health; only a machine that cannot run code at all ends here.
+        std::fprintf(stderr, "power-interpreter: %s\n", qPrintable(warm.error().text()));
+        log::error("warm_up_failed", {{QStringLiteral("reason"), warm.error().text()}});
+    }
+    const QUrl url = application->url();
+    const QByteArray key = application->settings().mcpAuth == u"api-key" ? application->settings().apiKey.toUtf8() : QByteArray();
+    const std::chrono::milliseconds patience = 120s;
+    const Result<app::FirstCell> cell = co_await app::runFirstCell(url, key, patience);
+    const QByteArray banner = app::bannerText(*application, cell).toUtf8();
+    std::fwrite(banner.constData(), 1, size_t(banner.size()), stdout);
+    std::fflush(stdout);
+}
+
+QCoro::Task<> shutDown(app::Application *application)
+{
+    const std::chrono::milliseconds grace = 10s;
+    co_await application->stop(grace);
+    QCoreApplication::exit(0);
+}
+} // namespace
+
+int main(int argc, char **argv)
+{
+    const int signals = blockedSignals();
+    QCoreApplication qt(argc, argv);
+    QCoreApplication::setApplicationName(QStringLiteral("power-interpreter"));
+    QCoreApplication::setApplicationVersion(QStringLiteral(POWER_VERSION));
+    QStringList args = QCoreApplication::arguments().mid(1);
+    if (!args.isEmpty() && args.first() == u"serve")
+        args.removeFirst();
+    auto settings = config::Settings::load(args, QProcessEnvironment::systemEnvironment());
+    if (!settings) {
+        std::fprintf(stderr, "%s\n", qPrintable(settings.error().text()));
+        return 2;
+    }
+    if (settings->helpAsked || settings->versionAsked) {
+        const QString text = settings->helpAsked ? config::Settings::helpText() : QStringLiteral(POWER_VERSION "\n");
+        std::fputs(qPrintable(text), stdout);
+        return 0;
+    }
+    // Secrets of this process must not be readable through /proc by anything that escapes.
+    ::prctl(PR_SET_DUMPABLE, 0);
+    log::start(log::levelFromText(settings->logLevel),
+               settings->logFormat == u"json" ? log::Format::Json : log::Format::Text);
+
+    app::Application application(std::move(*settings));
+    QSocketNotifier notifier(signals, QSocketNotifier::Read);
+    bool stopping = false;
+    QObject::connect(&notifier, &QSocketNotifier::activated, &application, [&] {
+        signalfd_siginfo info;
+        if (::read(signals, &info, sizeof info) != ssize_t(sizeof info))
+            return;
+        if (std::exchange(stopping, true))
+            ::_exit(130); // a second signal: the person does not want to wait
+        log::info("stopping", {{QStringLiteral("signal"), int(info.ssi_signo)}});
+        shutDown(&application);
+    });
+    QMetaObject::invokeMethod(&application, [&application] { serve(&application); }, Qt::QueuedConnection);
+    return QCoreApplication::exec();
+}

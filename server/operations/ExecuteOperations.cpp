@@ -1,0 +1,79 @@
+// execute_code: one cell in a session's kernel.
+#include "operations/RunText.h"
+#include "operations/Services.h"
+
+namespace power::operations {
+
+namespace {
+QCoro::Task<Result<Answer>> executeCode(Services *services, Caller caller, QJsonObject arguments)
+{
+    auto key = sessionKey(caller, arguments);
+    if (!key)
+        co_return Unexpected<Error>{key.error()};
+    sessions::RunCall call;
+    call.key = *key;
+    call.code = arguments.value(QStringLiteral("code")).toString().toUtf8();
+    if (call.code.trimmed().isEmpty())
+        co_return fail(ErrorCode::InvalidArgument, QStringLiteral("code is empty: there is nothing to run."),
+                       QStringLiteral("Send Python source, e.g. {\"code\": \"print(1 + 1)\"}."));
+    call.timeout = std::chrono::seconds(arguments.value(QStringLiteral("timeout")).toInt(120));
+    call.context = arguments.value(QStringLiteral("context")).toObject();
+    call.cancel = caller.cancel;
+    if (caller.progress)
+        call.progress = [progress = caller.progress](const QString &text) { progress(-1, -1, text); };
+
+    auto report = co_await services->sessions.run(std::move(call));
+    if (!report)
+        co_return Unexpected<Error>{report.error()};
+    Answer answer;
+    answer.blocks = runBlocks(*report, caller.baseUrl);
+    answer.data = runData(*report, caller.baseUrl);
+    answer.userError = report->outcome.status != supervisor::RunStatus::Ok;
+    co_return answer;
+}
+} // namespace
+
+void addExecuteOperations(Registry &registry, Services &services)
+{
+    Operation operation;
+    operation.name = QStringLiteral("execute_code");
+    operation.title = QStringLiteral("Run Python");
+    operation.description = QStringLiteral(
+        "Run Python in a persistent, sandboxed session, as in Jupyter: variables, imports and files stay between calls "
+        "of one session_id; the last expression is shown; figures come back as images; written files as download links. "
+        "pandas, numpy, matplotlib, scipy, scikit-learn, statsmodels, plotly, duckdb, openpyxl and more are installed "
+        "(pd, np, plt are imported). Working directory: /app/sandbox_data/{session_id}. No internet inside: bring files in "
+        "with fetch_from_url or upload_file.");
+    Parameter code;
+    code.name = QStringLiteral("code");
+    code.description = QStringLiteral("Python source. %magics, !shell and top-level await work.");
+    code.required = true;
+    Parameter timeout;
+    timeout.name = QStringLiteral("timeout");
+    timeout.type = Parameter::Type::Integer;
+    timeout.description = QStringLiteral("Seconds after which the run is interrupted; variables survive. At most %1.")
+                              .arg(services.limits.maxExecutionSeconds);
+    timeout.defaultValue = qMin(120, services.limits.maxExecutionSeconds);
+    timeout.minimum = 1;
+    timeout.maximum = services.limits.maxExecutionSeconds;
+    timeout.clamp = true;
+    Parameter context;
+    context.name = QStringLiteral("context");
+    context.type = Parameter::Type::Object;
+    context.description = QStringLiteral("Variables to set before the run: name -> JSON value.");
+    context.hidden = true;
+    operation.parameters = {code, sessionParameter(), timeout, context};
+    operation.hints = {false, false, false, false};
+    operation.scope = QStringLiteral("run");
+    operation.toolset = QStringLiteral("core");
+    operation.emptyArgumentsText = QStringLiteral(
+        "The arguments of this call were lost (usually because the output tokens ran out). Do not repeat the same call. "
+        "Send a shorter snippet: {\"code\": \"...\", \"session_id\": \"default\"}; build long programs in steps, write one "
+        "file per call, and keep results in variables between calls. If it happens again, start a fresh chat.");
+    operation.method = [&services](Caller caller, QJsonObject arguments) {
+        return executeCode(&services, std::move(caller), std::move(arguments));
+    };
+    registry.add(std::move(operation));
+}
+
+} // namespace power::operations

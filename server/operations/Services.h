@@ -1,0 +1,37 @@
+// What the bound operations work with, and the functions that declare them.
+#pragma once
+#include "net/Fetch.h"
+#include "operations/Operation.h"
+#include "sessions/SessionService.h"
+
+namespace power::operations {
+
+struct Limits {
+    int maxExecutionSeconds = 300;    // execute_code, at most
+    qint64 maxUploadBytes = 500ll << 20;
+    qint64 maxFetchBytes = 500ll << 20;
+};
+
+// Services: outlives the registry. Thread: the event loop's.
+struct Services {
+    sessions::SessionService &sessions;
+    supervisor::KernelHost &kernels;
+    files::FileStore &files;
+    net::Fetcher &fetcher;
+    Limits limits;
+};
+
+void addExecuteOperations(Registry &registry, Services &services); // execute_code
+void addSessionOperations(Registry &registry, Services &services); // create/list/get/delete_session
+void addFileOperations(Registry &registry, Services &services);    // upload/fetch/list/delete_file
+void addFetchOperations(Registry &registry, Services &services);   // fetch_from_url
+void addDataOperations(Registry &registry, Services &services);    // query_dataset
+
+// Shared pieces of the declarations.
+Parameter sessionParameter();
+// The key of `session_id` in checked arguments. Error: InvalidArgument.
+Result<sessions::SessionKey> sessionKey(const Caller &caller, const QJsonObject &arguments);
+// One text block.
+Answer textAnswer(const QString &text, QJsonObject data = {});
+
+} // namespace power::operations
