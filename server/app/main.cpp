@@ -5,26 +5,36 @@
 #include "base/Log.h"
 #include <QCoreApplication>
 #include <QSocketNotifier>
+#include <csignal>
 #include <cstdio>
-#include <pthread.h>
+#include <fcntl.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 using namespace power;
 using namespace std::chrono_literals;
 
 namespace {
-// SIGTERM and SIGINT arrive as readable bytes of the event loop, never in the middle of other code.
-int blockedSignals()
+int signalPipe[2] = {-1, -1};
+
+void onSignal(int number)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    const char byte = char(number);
+    [[maybe_unused]] const ssize_t written = ::write(signalPipe[1], &byte, 1);
+}
+
+// SIGTERM and SIGINT arrive as readable bytes of the event loop, never in the middle of other code. Handlers, not a
+// blocked mask: a mask would be inherited by every program we start.
+void catchSignals()
+{
+    if (::pipe2(signalPipe, O_CLOEXEC | O_NONBLOCK) != 0)
+        qFatal("pipe2 failed");
+    struct sigaction action = {};
+    action.sa_handler = onSignal;
+    action.sa_flags = SA_RESTART;
+    ::sigaction(SIGTERM, &action, nullptr);
+    ::sigaction(SIGINT, &action, nullptr);
     ::signal(SIGPIPE, SIG_IGN);
-    return ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 QCoro::Task<> serve(app::Application *application)
@@ -60,7 +70,7 @@ QCoro::Task<> shutDown(app::Application *application)
 
 int main(int argc, char **argv)
 {
-    const int signals = blockedSignals();
+    catchSignals();
     QCoreApplication qt(argc, argv);
     QCoreApplication::setApplicationName(QStringLiteral("power-interpreter"));
     QCoreApplication::setApplicationVersion(QStringLiteral(POWER_VERSION));
@@ -83,15 +93,15 @@ int main(int argc, char **argv)
                settings->logFormat == u"json" ? log::Format::Json : log::Format::Text);
 
     app::Application application(std::move(*settings));
-    QSocketNotifier notifier(signals, QSocketNotifier::Read);
+    QSocketNotifier notifier(signalPipe[0], QSocketNotifier::Read);
     bool stopping = false;
     QObject::connect(&notifier, &QSocketNotifier::activated, &application, [&] {
-        signalfd_siginfo info;
-        if (::read(signals, &info, sizeof info) != ssize_t(sizeof info))
+        char number = 0;
+        if (::read(signalPipe[0], &number, 1) != 1)
             return;
         if (std::exchange(stopping, true))
             ::_exit(130); // a second signal: the person does not want to wait
-        log::info("stopping", {{QStringLiteral("signal"), int(info.ssi_signo)}});
+        log::info("stopping", {{QStringLiteral("signal"), int(number)}});
         shutDown(&application);
     });
     QMetaObject::invokeMethod(&application, [&application] { serve(&application); }, Qt::QueuedConnection);

@@ -1,0 +1,2 @@
+# expect: 3.14159
+import math; print(math.pi)

@@ -1,0 +1,3 @@
+# expect: 3.14159
+from math import pi  # note
+print(pi)
