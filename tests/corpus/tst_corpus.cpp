@@ -32,7 +32,7 @@ QList<Cell> cellsOf(const QString &text)
             cells << Cell();
             raw = false;
             if (line.contains(u"session="))
-                cells.last().session = line.section(u"session="_qs, 1).trimmed();
+                cells.last().session = line.section(QStringLiteral("session="), 1).trimmed();
         } else if (auto v = value("expect: ")) {
             cells.last().expect << *v;
         } else if (auto not_ = value("expect-not: ")) {
