@@ -258,7 +258,7 @@ QJsonObject runData(const sessions::RunReport &report, const QString &baseUrl)
                                        : outcome.result},
         {QStringLiteral("error_message"), QJsonValue()},
         {QStringLiteral("error_traceback"), QJsonValue()},
-        {QStringLiteral("execution_time_ms"), outcome.duration.count() / 1000},
+        {QStringLiteral("execution_time_ms"), qint64(outcome.duration.count() / 1000)},
         {QStringLiteral("memory_used_mb"), double(outcome.peakMemoryBytes) / (1 << 20)},
         {QStringLiteral("files_created"), names},
         {QStringLiteral("variables"), outcome.variableTypes},
