@@ -1,0 +1,235 @@
+#include "app/Application.h"
+#include "app/Doors.h"
+#include "base/Log.h"
+#include <QCoreApplication>
+#include <QDateTime>
+#include <QDir>
+#include <sys/stat.h>
+
+namespace power::app {
+
+using namespace std::chrono_literals;
+
+namespace {
+QString besideServer(const QString &configured, const char *name)
+{
+    return configured.isEmpty() ? QCoreApplication::applicationDirPath() + u'/' + QLatin1String(name) : configured;
+}
+
+// Kernels of other uids pass through the data directory; its secrets lie in 0700 directories below.
+Result<Done> makeDataDirectory(const QString &path)
+{
+    if (!QDir().mkpath(path))
+        return fail(ErrorCode::Unavailable, QStringLiteral("The data directory %1 cannot be made.").arg(path),
+                    QStringLiteral("Set DATA_DIR to a directory this user may write."));
+    ::chmod(QFile::encodeName(path).constData(), 0711);
+    return Done{};
+}
+} // namespace
+
+Application::Application(config::Settings settings, QObject *parent)
+    : QObject(parent)
+    , m_settings(std::move(settings))
+{
+    m_uptime.start();
+}
+
+Application::~Application() = default;
+
+QCoro::Task<Result<Done>> Application::start()
+{
+    for (const QString &note : std::as_const(m_settings.notes))
+        log::info("setting_note", {{QStringLiteral("text"), note}});
+    for (const QString &warning : std::as_const(m_settings.warnings))
+        log::warning("setting_warning", {{QStringLiteral("text"), warning}});
+    const Result<Done> data = makeDataDirectory(m_settings.dataDir);
+    if (!data)
+        co_return Unexpected<Error>{data.error()};
+    auto workspaces = workspace::Workspaces::open(m_settings.sandboxDir, 0);
+    if (!workspaces)
+        co_return Unexpected<Error>{workspaces.error()};
+    m_workspaces = std::move(*workspaces);
+    buildServices();
+    buildDoors();
+
+    http::ListenConfig listen;
+    listen.address = QHostAddress(m_settings.host == u"localhost" ? QStringLiteral("127.0.0.1") : m_settings.host);
+    listen.port = quint16(m_settings.port);
+    listen.certificateFile = m_settings.tlsCertFile;
+    listen.keyFile = m_settings.tlsKeyFile;
+    listen.allowedHosts = m_settings.allowedHosts;
+    listen.allowedOrigins = m_settings.allowedOrigins;
+    m_http = std::make_unique<http::HttpServer>(m_dispatcher);
+    const Result<Done> listening = m_http->listen(listen);
+    if (!listening)
+        co_return Unexpected<Error>{listening.error()};
+    log::info("listening", {{QStringLiteral("url"), url().toString()}});
+    co_return Done{};
+}
+
+void Application::buildServices()
+{
+    if (m_settings.databaseUrl.isEmpty())
+        m_cluster = std::make_unique<storage::ManagedCluster>(m_settings.dataDir);
+    storage::Database::Config database;
+    database.url = m_cluster ? m_cluster->url() : m_settings.databaseUrl;
+    m_database = std::make_unique<storage::Database>(database);
+
+    supervisor::HostConfig host;
+    host.kernelProgram = besideServer(m_settings.kernelProgram, "power-kernel");
+    host.initProgram = besideServer(m_settings.initProgram, "power-init");
+    host.python = m_settings.pythonEnv;
+    host.cacheDirectory = m_settings.dataDir + QStringLiteral("/cache");
+    host.requiredTier = m_settings.sandboxRequire;
+    host.forcedTier = m_settings.sandboxTier == u"auto" ? QString() : m_settings.sandboxTier;
+    host.landlockAbi = int(m_settings.sandboxLandlockAbi);
+    host.totalMemoryBytes = m_settings.totalMemoryMb << 20;
+    m_kernels = supervisor::KernelHost::create(host);
+
+    files::FileStore::Config files;
+    files.directory = m_settings.dataDir + QStringLiteral("/files");
+    files.maxFileBytes = m_settings.sandboxFileMaxMb << 20;
+    files.timeToLive = std::chrono::hours(m_settings.sandboxFileTtlHours);
+    m_files = files::FileStore::create(files, *m_database);
+    m_fetcher = net::Fetcher::create(net::AddressPolicy(m_settings.fetchAllowOrigins));
+    m_records = std::make_unique<sessions::SessionRecords>(*m_database, m_settings.dataDir + QStringLiteral("/spool/sessions"));
+
+    sessions::SessionService::Config sessions;
+    sessions.kernel.memoryBytes = m_settings.maxMemoryMb << 20;
+    sessions.kernel.processes = int(m_settings.maxSessionProcesses);
+    sessions.kernel.diskBytes = m_settings.maxSessionDiskMb << 20;
+    sessions.kernel.fileBytes = sessions.kernel.diskBytes;
+    sessions.kernel.outputBytes = m_settings.maxRunOutputMb << 20;
+    sessions.kernel.keptOutputBytes = m_settings.maxOutputSize;
+    sessions.maxSessions = int(m_settings.maxSessions);
+    sessions.idleKernel = std::chrono::minutes(m_settings.sessionIdleMinutes);
+    m_sessions = std::make_unique<sessions::SessionService>(sessions, *m_kernels, *m_workspaces, *m_files, *m_records);
+}
+
+void Application::buildDoors()
+{
+    operations::Limits limits{int(m_settings.maxExecutionTime), m_settings.maxUploadMb << 20, m_settings.maxFetchSizeMb << 20};
+    m_services.reset(new operations::Services{*m_sessions, *m_kernels, *m_files, *m_fetcher, limits});
+    operations::addExecuteOperations(m_registry, *m_services);
+    operations::addSessionOperations(m_registry, *m_services);
+    operations::addFileOperations(m_registry, *m_services);
+    operations::addFetchOperations(m_registry, *m_services);
+    operations::addDataOperations(m_registry, *m_services);
+    m_doors = std::make_unique<Doors>(m_settings, m_registry, *m_files, [this] { return health(); }, m_dispatcher);
+}
+
+QCoro::Task<Result<Done>> Application::startDatabase()
+{
+    if (m_cluster) {
+        const Result<Done> cluster = co_await m_cluster->start();
+        if (!cluster) {
+            m_databaseProblem = cluster.error().message;
+            co_return Unexpected<Error>{cluster.error()};
+        }
+    }
+    const Result<Done> database = co_await m_database->start();
+    if (!database) {
+        m_databaseProblem = database.error().message;
+        co_return Unexpected<Error>{database.error()};
+    }
+    const Result<Done> files = co_await m_files->start();
+    if (!files)
+        co_return Unexpected<Error>{files.error()};
+    connect(&m_sweepTimer, &QTimer::timeout, this, [this] { m_files->sweep(); });
+    m_sweepTimer.start(1h);
+    co_return Done{};
+}
+
+QCoro::Task<Result<Done>> Application::warmUp()
+{
+    // Both at once: the zygote's imports take longer than PostgreSQL.
+    auto database = startDatabase();
+    auto kernels = m_kernels->start();
+    const Result<Done> databaseReady = co_await database;
+    const Result<Done> kernelsReady = co_await kernels;
+    if (!databaseReady)
+        log::error("database_unavailable", {{QStringLiteral("reason"), databaseReady.error().text()}});
+    if (!kernelsReady)
+        co_return Unexpected<Error>{kernelsReady.error()};
+    log::info("kernels_ready", {{QStringLiteral("tier"), m_kernels->tier().tier}, {QStringLiteral("ms"), m_uptime.elapsed()}});
+    if (!databaseReady)
+        co_return Unexpected<Error>{databaseReady.error()};
+    co_return Done{};
+}
+
+QCoro::Task<> Application::stop(std::chrono::milliseconds grace)
+{
+    if (std::exchange(m_stopping, true))
+        co_return;
+    m_sweepTimer.stop();
+    if (m_http)
+        co_await m_http->shutdown(grace);
+    if (m_sessions)
+        co_await m_sessions->stop();
+    if (m_kernels)
+        co_await m_kernels->stop();
+    if (m_database)
+        co_await m_database->stop();
+    if (m_cluster)
+        co_await m_cluster->stop();
+    log::info("stopped", {{QStringLiteral("uptime_s"), m_uptime.elapsed() / 1000}});
+}
+
+QJsonObject Application::health() const
+{
+    const supervisor::TierReport &tier = m_kernels->tier();
+    const bool connected = m_database->isConnected();
+    QJsonArray warnings = QJsonArray::fromStringList(m_settings.warnings);
+    return {{QStringLiteral("status"), QStringLiteral("healthy")},
+            {QStringLiteral("service"), QStringLiteral("power-interpreter")},
+            {QStringLiteral("version"), QStringLiteral(POWER_VERSION)},
+            {QStringLiteral("database"), connected ? QStringLiteral("connected") : QStringLiteral("disconnected")},
+            {QStringLiteral("database_detail"), connected ? databaseDescription() : m_databaseProblem + m_database->lastProblem()},
+            {QStringLiteral("ready"), connected && m_kernels->isReady()},
+            {QStringLiteral("sandbox"), QJsonObject{{QStringLiteral("tier"), tier.tier},
+                                                    {QStringLiteral("safe"), tier.safe},
+                                                    {QStringLiteral("reason"), tier.reason},
+                                                    {QStringLiteral("layers"), tier.layers}}},
+            {QStringLiteral("kernels"), QJsonObject{{QStringLiteral("ready"), m_kernels->isReady()},
+                                                    {QStringLiteral("alive"), m_kernels->kernelCount()},
+                                                    {QStringLiteral("memory_mb"), m_kernels->usedMemoryBytes() >> 20},
+                                                    {QStringLiteral("memory_limit_mb"), m_kernels->totalMemoryBytes() >> 20}}},
+            {QStringLiteral("mcp_auth"), m_settings.mcpAuth},
+            {QStringLiteral("warnings"), warnings},
+            {QStringLiteral("records_waiting"), m_records->pending()},
+            {QStringLiteral("uptime_s"), m_uptime.elapsed() / 1000},
+            {QStringLiteral("timestamp"), QDateTime::currentDateTimeUtc().toString(Qt::ISODate)}};
+}
+
+QUrl Application::url() const
+{
+    QUrl url;
+    url.setScheme(m_http && m_http->isSecure() ? QStringLiteral("https") : QStringLiteral("http"));
+    const QHostAddress address(m_settings.host);
+    url.setHost(address.isNull() || address == QHostAddress::AnyIPv4 || address == QHostAddress::Any
+                        || address == QHostAddress::AnyIPv6
+                    ? QStringLiteral("127.0.0.1")
+                    : m_settings.host);
+    url.setPort(m_http ? m_http->port() : int(m_settings.port));
+    return url;
+}
+
+int Application::toolCount() const
+{
+    return int(std::count_if(m_registry.all().cbegin(), m_registry.all().cend(),
+                             [](const operations::Operation &operation) { return operation.inDefaultTools; }));
+}
+
+QString Application::databaseDescription() const
+{
+    return m_cluster ? m_cluster->description()
+                     : QStringLiteral("PostgreSQL %1 at %2").arg(m_database->serverVersion(), config::redactedUrl(m_settings.databaseUrl));
+}
+
+QString Application::tier() const
+{
+    const supervisor::TierReport &tier = m_kernels->tier();
+    return tier.reason.isEmpty() ? tier.tier : tier.tier + QStringLiteral(" (") + tier.reason + u')';
+}
+
+} // namespace power::app

@@ -1,0 +1,25 @@
+// The doors of the server: who may come in where, and which routes exist.
+#pragma once
+#include "config/Settings.h"
+#include "files/FileStore.h"
+#include "http/Dispatcher.h"
+#include "mcp/Endpoint.h"
+#include "rest/RestDoor.h"
+
+namespace power::app {
+
+// Doors: adds every route to the dispatcher. Registry and file store must outlive it. Thread: main.
+class Doors
+{
+public:
+    Doors(const config::Settings &settings, const operations::Registry &registry, files::FileStore &files,
+          std::function<QJsonObject()> health, http::Dispatcher &dispatcher);
+    ~Doors();
+    const mcp::Endpoint &mcp() const { return *m_mcp; }
+
+private:
+    std::unique_ptr<mcp::Endpoint> m_mcp;
+    std::unique_ptr<rest::RestDoor> m_rest;
+};
+
+} // namespace power::app
