@@ -53,6 +53,7 @@ public:
     // Log
     QString logLevel;             // "DEBUG", "INFO", "WARNING", "ERROR"
     QString logFormat;            // "text", "json"
+    bool benchEcho = false;       // POST /bench/echo exists
 
     bool helpAsked = false, versionAsked = false; // then nothing else was read
     QStringList notes;            // to log once at start: names accepted without use here
