@@ -42,6 +42,9 @@ QCoro::Task<Result<Done>> Application::start()
         log::info("setting_note", {{QStringLiteral("text"), note}});
     for (const QString &warning : std::as_const(m_settings.warnings))
         log::warning("setting_warning", {{QStringLiteral("text"), warning}});
+    if (m_settings.mcpAuth == u"oauth")
+        co_return fail(ErrorCode::InvalidArgument, QStringLiteral("MCP_AUTH=oauth is not part of this version."),
+                       QStringLiteral("Use MCP_AUTH=api-key, or none behind a proxy that checks who comes in."));
     const Result<Done> data = makeDataDirectory(m_settings.dataDir);
     if (!data)
         co_return Unexpected<Error>{data.error()};
@@ -72,7 +75,7 @@ void Application::buildServices()
     if (m_settings.databaseUrl.isEmpty())
         m_cluster = std::make_unique<storage::ManagedCluster>(m_settings.dataDir);
     storage::Database::Config database;
-    database.url = m_cluster ? m_cluster->url() : m_settings.databaseUrl;
+    database.url = m_settings.databaseUrl;
     m_database = std::make_unique<storage::Database>(database);
 
     supervisor::HostConfig host;
@@ -126,6 +129,7 @@ QCoro::Task<Result<Done>> Application::startDatabase()
             m_databaseProblem = cluster.error().message;
             co_return Unexpected<Error>{cluster.error()};
         }
+        m_database->setUrl(m_cluster->url());
     }
     const Result<Done> database = co_await m_database->start();
     if (!database) {

@@ -4,7 +4,6 @@
 #include "files/FileStore.h"
 #include "http/Dispatcher.h"
 #include "mcp/Endpoint.h"
-#include "rest/RestDoor.h"
 
 namespace power::app {
 
@@ -15,11 +14,9 @@ public:
     Doors(const config::Settings &settings, const operations::Registry &registry, files::FileStore &files,
           std::function<QJsonObject()> health, http::Dispatcher &dispatcher);
     ~Doors();
-    const mcp::Endpoint &mcp() const { return *m_mcp; }
 
 private:
     std::unique_ptr<mcp::Endpoint> m_mcp;
-    std::unique_ptr<rest::RestDoor> m_rest;
 };
 
 } // namespace power::app

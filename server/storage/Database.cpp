@@ -409,6 +409,11 @@ QCoro::Task<> Database::stop()
     }
 }
 
+void Database::setUrl(QString url)
+{
+    d->config.url = std::move(url);
+}
+
 bool Database::isConnected() const { return d->connected; }
 QString Database::lastProblem() const { return d->connected ? QString() : d->problem; }
 QString Database::serverVersion() const { return d->version; }

@@ -34,6 +34,8 @@ public:
     explicit Database(Config config, QObject *parent = nullptr);
     ~Database() override;
 
+    // Before start() only: the address of a cluster that had to be started first.
+    void setUrl(QString url);
     // Connects, creates the schema and runs the migrations. Errors: Unavailable, Internal (checksum mismatch ...).
     QCoro::Task<Result<Done>> start();
     QCoro::Task<> stop();

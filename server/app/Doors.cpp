@@ -1,0 +1,60 @@
+#include "app/Doors.h"
+#include "downloads/Downloads.h"
+#include "rest/Door.h"
+#include "rest/OpenApi.h"
+#include "rest/Pages.h"
+
+namespace power::app {
+
+namespace {
+const char *const kInstructions =
+    "Python in persistent, sandboxed sessions, as in Jupyter. execute_code runs a cell; variables, imports and files stay "
+    "between calls of one session_id, so build up in small steps and reuse them. Bring data in with fetch_from_url (public "
+    "URLs) or upload_file; there is no internet inside the sandbox. Files a cell writes and figures it draws come back as "
+    "download links and images; give people the links as they are. query_dataset runs SQL over DataFrame variables. Answers "
+    "are bounded: print summaries, write large results to files. A timed-out run keeps its variables.";
+
+// A JSON body of an upload: base64 grows a file by a third.
+qint64 uploadBody(const config::Settings &settings)
+{
+    return (settings.maxUploadMb << 20) / 3 * 4 + (1 << 20);
+}
+
+// Answers with what it was sent: the least this server does for a request. tests/bench compares with it.
+void addEcho(http::Dispatcher &dispatcher)
+{
+    dispatcher.add("POST", QStringLiteral("/bench/echo"), [](http::ExchangePtr exchange) {
+        exchange->reply(http::Response::bytes(200, "application/json", exchange->request().body));
+    });
+}
+} // namespace
+
+Doors::Doors(const config::Settings &settings, const operations::Registry &registry, files::FileStore &files,
+             std::function<QJsonObject()> health, http::Dispatcher &dispatcher)
+{
+    const access::ApiKeyGate gate(settings.apiKey.toUtf8());
+    const doors::Authenticator open = doors::openAuthenticator(settings.publicUrl);
+    const doors::Authenticator keyed = doors::keyAuthenticator(gate, settings.publicUrl);
+
+    mcp::EndpointConfig endpoint;
+    endpoint.facts.version = QStringLiteral(POWER_VERSION);
+    endpoint.facts.instructions = QLatin1String(kInstructions);
+    endpoint.shape.maxChars = settings.mcpResponseMaxChars;
+    endpoint.shape.images = settings.imageBase64;
+    endpoint.maxBody = uploadBody(settings);
+    m_mcp = std::make_unique<mcp::Endpoint>(registry, settings.mcpAuth == u"api-key" ? keyed : open, endpoint);
+    m_mcp->addRoutes(dispatcher);
+
+    rest::BodyLimits limits;
+    limits.upload = uploadBody(settings);
+    rest::addRoutes(dispatcher, registry, keyed, limits);
+    const QJsonObject openApi = rest::openApiDocument(registry, QStringLiteral(POWER_VERSION));
+    rest::addPages(dispatcher, QStringLiteral(POWER_VERSION), std::move(health), QJsonDocument(openApi).toJson(QJsonDocument::Compact));
+    downloads::addRoutes(dispatcher, files, settings.chartsPublic);
+    if (settings.benchEcho)
+        addEcho(dispatcher);
+}
+
+Doors::~Doors() = default;
+
+} // namespace power::app
