@@ -50,7 +50,8 @@ Doors::Doors(const config::Settings &settings, const operations::Registry &regis
     rest::addRoutes(dispatcher, registry, keyed, limits);
     const QJsonObject openApi = rest::openApiDocument(registry, QStringLiteral(POWER_VERSION));
     rest::addPages(dispatcher, QStringLiteral(POWER_VERSION), std::move(health), QJsonDocument(openApi).toJson(QJsonDocument::Compact));
-    downloads::addRoutes(dispatcher, files, settings.chartsPublic);
+    const downloads::Config publicFiles{settings.chartsPublic, POWER_VERSION};
+    downloads::addRoutes(dispatcher, files, publicFiles);
     if (settings.benchEcho)
         addEcho(dispatcher);
 }

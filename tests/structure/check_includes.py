@@ -22,12 +22,13 @@ ALLOWED = {
     "files": {"base", "workspace", "storage", "net", "supervisor"},
     "sessions": {"base", "supervisor", "workspace", "files", "storage"},
     "operations": {"base", "net", "workspace", "supervisor", "files", "sessions", "access"},
-    "mcp": {"base", "operations", "http", "access"},
-    "rest": {"base", "operations", "http", "access"},
+    "doors": {"base", "operations", "http", "access"},
+    "mcp": {"base", "operations", "http", "access", "doors"},
+    "rest": {"base", "operations", "http", "access", "doors"},
     "downloads": {"base", "operations", "http", "files"},
     "app": None,  # all
 }
-ADAPTERS = {"mcp", "rest", "downloads", "http", "operations"}
+ADAPTERS = {"doors", "mcp", "rest", "downloads", "http", "operations"}
 SQL = re.compile(r"\bQSql(Query|Database)\b")
 
 
