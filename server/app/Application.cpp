@@ -4,6 +4,7 @@
 #include <QCoreApplication>
 #include <QDateTime>
 #include <QDir>
+#include <QFile>
 #include <sys/stat.h>
 
 namespace power::app {
@@ -82,7 +83,11 @@ void Application::buildServices()
     host.kernelProgram = besideServer(m_settings.kernelProgram, "power-kernel");
     host.initProgram = besideServer(m_settings.initProgram, "power-init");
     host.python = m_settings.pythonEnv;
-    host.cacheDirectory = m_settings.dataDir + QStringLiteral("/cache");
+    // The environment's own caches are filled when it is built (font list, fonts by script); else one in the data directory.
+    const QString warmed = m_settings.pythonEnv + QStringLiteral("/share");
+    host.cacheDirectory = !m_settings.pythonEnv.isEmpty() && QFile::exists(warmed + QStringLiteral("/matplotlib"))
+                              ? warmed
+                              : m_settings.dataDir + QStringLiteral("/cache");
     host.requiredTier = m_settings.sandboxRequire;
     host.forcedTier = m_settings.sandboxTier == u"auto" ? QString() : m_settings.sandboxTier;
     host.landlockAbi = int(m_settings.sandboxLandlockAbi);
