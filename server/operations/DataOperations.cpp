@@ -20,6 +20,27 @@ Unexpected<Error> taskFailure(const supervisor::RunOutcome &outcome, const QStri
                  {QStringLiteral("variables_survived"), outcome.variablesSurvived}});
 }
 
+// Rows as objects (contract 8.2). Of columns with one name the later ones get a number.
+QJsonArray rowObjects(const QJsonArray &columns, const QJsonArray &rows)
+{
+    QStringList names;
+    for (const auto column : columns) {
+        QString name = column.toString();
+        for (int n = 2; names.contains(name); ++n)
+            name = column.toString() + u'_' + QString::number(n);
+        names << name;
+    }
+    QJsonArray objects;
+    for (const auto row : rows) {
+        const QJsonArray cells = row.toArray();
+        QJsonObject object;
+        for (qsizetype i = 0; i < names.size(); ++i)
+            object.insert(names[i], cells.at(i));
+        objects.append(object);
+    }
+    return objects;
+}
+
 QCoro::Task<Result<Answer>> queryDataset(Services *services, Caller caller, QJsonObject arguments)
 {
     auto key = sessionKey(caller, arguments);
@@ -41,6 +62,8 @@ QCoro::Task<Result<Answer>> queryDataset(Services *services, Caller caller, QJso
         co_return taskFailure(*outcome, QStringLiteral("The query"));
     Answer answer;
     answer.data = QJsonDocument::fromJson(outcome->payload).object();
+    const QJsonArray columns = answer.data.value(QStringLiteral("columns")).toArray();
+    answer.data.insert(QStringLiteral("data"), rowObjects(columns, answer.data.value(QStringLiteral("data")).toArray()));
     answer.data.insert(QStringLiteral("limit"), limit);
     answer.data.insert(QStringLiteral("offset"), offset);
     co_return answer;

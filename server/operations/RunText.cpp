@@ -179,6 +179,9 @@ QList<Block> runBlocks(const sessions::RunReport &report, const QString &baseUrl
     if (outcome.status == RunStatus::Error) {
         addLine(text, QStringLiteral("Execution Error: ") + errorHeadline(outcome));
         QString traceback = outcome.traceback.trimmed();
+        static const QString heading = QStringLiteral("Traceback (most recent call last):\n");
+        if (traceback.startsWith(heading))
+            traceback.remove(0, heading.size());
         if (!traceback.isEmpty() && traceback != errorHeadline(outcome))
             addLine(text, QStringLiteral("Traceback:\n") + traceback);
         if (!outcome.hint.isEmpty())

@@ -95,7 +95,7 @@ QCoro::Task<Result<Done>> SessionService::ensureKernel(std::shared_ptr<LiveSessi
     session->kernel->onDeath([weak] {
         if (auto dead = weak.lock(); dead && dead->kernel) {
             dead->lossReason = dead->kernel->deathReason();
-            log::warning("kernel_died", {{QStringLiteral("session"), dead->key.id},
+            log::info("variables_lost", {{QStringLiteral("session"), dead->key.id},
                                          {QStringLiteral("reason"), dead->lossReason}});
         }
     });

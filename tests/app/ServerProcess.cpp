@@ -8,6 +8,7 @@
 #include <QTimer>
 #include <csignal>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace power::test {
 
@@ -40,7 +41,16 @@ bool ServerProcess::start(const QStringList &flags, const QStringList &environme
     m_process.setProcessEnvironment(env);
     m_process.setProcessChannelMode(QProcess::MergedChannels);
     m_output.clear();
-    m_process.start(programPath("power-interpreter"), args + flags);
+    QString program = programPath("power-interpreter");
+    args += flags;
+    if (m_uid != 0) {
+        if (::chown(QFile::encodeName(m_data.path()).constData(), m_uid, m_uid) != 0)
+            return false;
+        const QString id = QString::number(m_uid);
+        args = QStringList{QStringLiteral("--reuid=") + id, QStringLiteral("--regid=") + id, QStringLiteral("--clear-groups"), program} + args;
+        program = QStringLiteral("setpriv");
+    }
+    m_process.start(program, args);
     static const QRegularExpression line(QStringLiteral("^  URL +(\\S+)$"), QRegularExpression::MultilineOption);
     QElapsedTimer clock;
     clock.start();

@@ -24,6 +24,8 @@ public:
     ServerProcess();
     ~ServerProcess() { stop(); }
 
+    // Before start(): the server runs as this uid and gid, which own its data directory (needs root).
+    void runAs(uint uid) { m_uid = uid; }
     // False + output() when it did not come up within 120 s.
     bool start(const QStringList &flags = {}, const QStringList &environment = {});
     // SIGTERM, then SIGKILL after 30 s; true when it ended by itself.
@@ -45,6 +47,7 @@ public:
 
 private:
     QTemporaryDir m_data;
+    uint m_uid = 0;
     QProcess m_process;
     QByteArray m_output;
     QUrl m_url;

@@ -1,4 +1,4 @@
-# expect: 3.14159 2.71828 6.28318
+# expect: 3.141592653589793 2.718281828459045 6.283185307179586
 from math import (pi,
                   e)
 from math import \

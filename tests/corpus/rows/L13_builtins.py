@@ -9,7 +9,8 @@ t = T(); t.a = 1
 delattr(t, 'a')
 print('x deleted' if not hasattr(t, 'a') else 'still')
 # %%
-# expect-error: StdinNotImplementedError
+# expect-error: EOFError
+# expect: nobody is at a keyboard
 input('name? ')
 # %%
 # expect: still here

@@ -6,7 +6,7 @@ raise SystemExit(3)
 # expect: x is 1
 print('x is', x)
 # %%
-# expect-error: SystemExit
+# expect: exit code 0
 exit()
 # %%
 # expect-error: MemoryError
