@@ -1,5 +1,4 @@
 #!/bin/bash
-<<<<<<< HEAD
 # Installs what the project needs from Debian (12 or 13), as root or with sudo, without a terminal or questions.
 #
 #   install-deps.sh [build] [runtime] [test] [full]     the named groups (default: build runtime)
@@ -13,11 +12,11 @@ export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 
 build=(build-essential cmake ninja-build ccache pkg-config git
     qt6-base-dev qt6-httpserver-dev qt6-websockets-dev qcoro-qt6-dev
-    libspdlog-dev libseccomp-dev libpq-dev libssl-dev libcap-dev pybind11-dev python3-dev)
+    libgl-dev libspdlog-dev libseccomp-dev libpq-dev libssl-dev libcap-dev pybind11-dev python3-dev)
 runtime=(python3 python3-venv postgresql libqt6sql6-psql libnss-wrapper ca-certificates curl procps passwd
     poppler-utils tesseract-ocr tesseract-ocr-eng libgomp1
     chromium fontconfig fonts-dejavu-core fonts-noto-core fonts-noto-cjk)
-test=(nodejs npm runc sqlite3 jq iproute2 strace)
+test=(nodejs npm python3-venv runc sqlite3 jq iproute2 strace)
 full=(mmdebstrap wrk gdb)
 
 fail() { echo "install-deps: $*" >&2; exit 1; }
@@ -83,67 +82,3 @@ started=$SECONDS
 apt update
 apt install --no-install-recommends "${missing[@]}"
 echo "install-deps: done in $((SECONDS - started)) s"
-=======
-# Installs Debian packages: Debian 12 or 13, as root or with sudo, no terminal, no questions.
-#
-#   install-deps.sh [build] [runtime] [test] [bench] [--packages NAME...]
-#
-# Groups: build (compiler, Qt, libraries), runtime (PostgreSQL, Python, fonts, tools of sessions), test, bench; without a
-# group: build and runtime. Packages that are there are left alone, and then neither apt nor the network is touched
-# (0.1 s). The PostgreSQL packages are kept from making a cluster of their own.
-set -euo pipefail
-
-build=(build-essential cmake ninja-build ccache pkg-config git ca-certificates
-       qt6-base-dev qt6-httpserver-dev qt6-websockets-dev qcoro-qt6-dev libgl-dev
-       libspdlog-dev libseccomp-dev libcap-dev libssl-dev libpq-dev
-       python3 python3-dev pybind11-dev)
-runtime=(python3 python3-venv postgresql libqt6sql6-psql libnss-wrapper ca-certificates
-         fonts-dejavu-core fonts-noto-core fonts-noto-cjk tesseract-ocr poppler-utils chromium)
-test=(python3-venv curl sqlite3 runc procps util-linux)
-bench=(wrk)
-
-as_root() {
-    if [ "$(id -u)" = 0 ]; then "$@"
-    elif command -v sudo >/dev/null; then sudo -n "$@"
-    else echo "install-deps: run this as root, or install sudo" >&2; exit 1; fi
-}
-
-wanted=()
-[ $# -gt 0 ] || set -- build runtime
-while [ $# -gt 0 ]; do
-    case "$1" in
-    build) wanted+=("${build[@]}") ;;
-    runtime) wanted+=("${runtime[@]}") ;;
-    test)
-        wanted+=("${test[@]}")
-        # The TypeScript client needs Node.js; any that is there will do.
-        command -v node >/dev/null && command -v npm >/dev/null || wanted+=(nodejs npm) ;;
-    bench) wanted+=("${bench[@]}") ;;
-    --packages) shift; wanted+=("$@"); break ;;
-    *) echo "install-deps: unknown group $1 (build, runtime, test, bench)" >&2; exit 2 ;;
-    esac
-    shift
-done
-
-missing=()
-present=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' 2>/dev/null | awk '$1 == "installed" { print $2 }' | sort -u)
-for package in $(printf '%s\n' "${wanted[@]}" | sort -u); do
-    grep -qxF -- "$package" <<<"$present" || missing+=("$package")
-done
-[ ${#missing[@]} -gt 0 ] || exit 0
-
-# Must stand before postgresql-common is unpacked: the package would start a server of its own otherwise.
-if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
-    as_root mkdir -p /etc/postgresql-common
-    echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
-fi
-echo "install-deps: installing ${missing[*]}"
-install() {
-    as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l apt-get install -y -q --no-install-recommends \
-        -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold "${missing[@]}" </dev/null
-}
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-as_root apt-get update -q </dev/null >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
-install >"$log" 2>&1 || { tail -30 "$log" >&2; exit 1; }
->>>>>>> 0430cd6 (One command to start, one to test: dependencies, locked Python, builds, CI)
