@@ -60,6 +60,18 @@ qint64 FeedSocket::writeData(const char *, qint64 size)
     return size;
 }
 
+QTcpSocket *FeedServer::nextPendingConnection()
+{
+    QTcpSocket *socket = QTcpServer::nextPendingConnection();
+    pauseAccepting();
+    return socket;
+}
+
+void FeedServer::incomingConnection(qintptr descriptor)
+{
+    ::close(int(descriptor));
+}
+
 void FeedServer::offer(FeedSocket *socket)
 {
     socket->setParent(this);

@@ -45,6 +45,12 @@ public:
     // False when the descriptor cannot be shared.
     bool shareDescriptor(qintptr listening);
     void offer(FeedSocket *socket);
+    // QTcpServer starts to accept again whenever a connection is taken from it; this one must not, or a client would
+    // reach QHttpServer past the guard.
+    QTcpSocket *nextPendingConnection() override;
+
+protected:
+    void incomingConnection(qintptr descriptor) override; // closes: nothing enters here
 };
 
 } // namespace power::http
