@@ -28,6 +28,7 @@ QCoro::Task<Result<Answer>> executeCode(Services *services, Caller caller, QJson
     Answer answer;
     answer.blocks = runBlocks(*report, caller.baseUrl);
     answer.data = runData(*report, caller.baseUrl);
+    answer.data.insert(QStringLiteral("sandbox_tier"), services->kernels.tier().tier);
     answer.userError = report->outcome.status != supervisor::RunStatus::Ok;
     co_return answer;
 }

@@ -10,8 +10,10 @@ namespace {
 QJsonObject limitFacts(const Services &services)
 {
     const auto &kernel = services.sessions.config().kernel;
+    // The machine may have less than MAX_MEMORY_MB for all kernels together.
+    const qint64 memory = qMin(kernel.memoryBytes, services.kernels.totalMemoryBytes());
     return {{QStringLiteral("timeout_s"), services.limits.maxExecutionSeconds},
-            {QStringLiteral("memory_mb"), kernel.memoryBytes >> 20},
+            {QStringLiteral("memory_mb"), memory >> 20},
             {QStringLiteral("disk_mb"), kernel.diskBytes >> 20},
             {QStringLiteral("processes"), kernel.processes},
             {QStringLiteral("output_mb"), kernel.outputBytes >> 20},
