@@ -49,7 +49,7 @@ QCoro::Task<Result<Done>> Application::start()
     const Result<Done> data = makeDataDirectory(m_settings.dataDir);
     if (!data)
         co_return Unexpected<Error>{data.error()};
-    auto workspaces = workspace::Workspaces::open(m_settings.sandboxDir, 0);
+    auto workspaces = workspace::Workspaces::open(m_settings.sandboxDir);
     if (!workspaces)
         co_return Unexpected<Error>{workspaces.error()};
     m_workspaces = std::move(*workspaces);
@@ -92,6 +92,7 @@ void Application::buildServices()
     host.forcedTier = m_settings.sandboxTier == u"auto" ? QString() : m_settings.sandboxTier;
     host.landlockAbi = int(m_settings.sandboxLandlockAbi);
     host.totalMemoryBytes = m_settings.totalMemoryMb << 20;
+    host.sessionUids = m_workspaces->uids();
     m_kernels = supervisor::KernelHost::create(host);
 
     files::FileStore::Config files;

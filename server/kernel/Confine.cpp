@@ -1,10 +1,15 @@
 #include "kernel/Confine.h"
 #include "sandbox/Probe.h"
+#include "sandbox/UserNamespace.h"
+#include <cerrno>
 #include <climits>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iostream>
+#include <set>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace power::kernel
@@ -31,21 +36,35 @@ bool Confinement::prepare(sandbox::Failure &failure)
     return m_prepared != nullptr;
 }
 
-bool Confinement::beforeFork(const sandbox::Plan &plan, int lifeline, pid_t &init, sandbox::Failure &failure)
+pid_t Confinement::forkBesideInit(int lifeline, pid_t &init, sandbox::Failure &failure)
 {
-    init = 0;
-    if (plan.tier != sandbox::Tier::Full) return true;
     if (!m_hasNamespace) {
         failure = m_namespaceFailure;
-        return false;
+        return -1;
     }
-    init = m_namespace.enter(m_init, lifeline, failure);
-    return init > 0;
+    const pid_t first = m_namespace.enter(m_init, lifeline, failure);
+    if (first <= 0) return -1;
+    const pid_t pid = ::fork();
+    if (pid == 0) return 0;
+    const int error = errno;
+    const bool back = m_namespace.leave(failure);
+    if (pid < 0) failure = {"fork", error, std::string("the kernel could not be forked: ") + std::strerror(error)};
+    if (pid < 0 || !back) {
+        endTree(pid, first);
+        return -1;
+    }
+    init = first;
+    return pid;
 }
 
-bool Confinement::afterFork(const sandbox::Plan &plan, sandbox::Failure &failure)
+pid_t Confinement::fork(const sandbox::Plan &plan, int lifeline, pid_t &init, sandbox::Failure &failure)
 {
-    return plan.tier != sandbox::Tier::Full || m_namespace.leave(failure);
+    init = 0;
+    if (plan.userNamespace) return sandbox::forkInUserNamespace(m_init, lifeline, init, failure);
+    if (plan.tier == sandbox::Tier::Full) return forkBesideInit(lifeline, init, failure);
+    const pid_t pid = ::fork();
+    if (pid < 0) failure = {"fork", errno, std::string("the kernel could not be forked: ") + std::strerror(errno)};
+    return pid;
 }
 
 bool Confinement::confine(const sandbox::Plan &plan, std::string &timings, sandbox::Failure &failure)
@@ -61,6 +80,18 @@ bool Confinement::confine(const sandbox::Plan &plan, std::string &timings, sandb
     return done;
 }
 
+int endTree(pid_t kernel, pid_t init)
+{
+    int status = 0;
+    for (const pid_t child : {init, kernel}) {
+        if (child <= 0) continue;
+        ::kill(child, SIGKILL);
+        while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+        }
+    }
+    return status;
+}
+
 void sweepTree(const sandbox::Tree &tree)
 {
     sandbox::Failure ignored;
@@ -70,6 +101,19 @@ void sweepTree(const sandbox::Tree &tree)
         sandbox::killUser(tree.uid, ignored);
     else
         ::kill(-tree.kernel, SIGKILL); // a group outlives its leader, and keeps the number taken
+}
+
+int runSweep()
+{
+    constexpr int kWaitMs = 2000;
+    std::set<std::uint32_t> uids;
+    for (std::uint32_t uid = 0; std::cin >> uid;)
+        uids.insert(uid);
+    sandbox::Failure failure;
+    const int living = sandbox::sweepUids(uids, kWaitMs, failure);
+    if (living < 0) std::fprintf(stderr, "power-kernel sweep: %s\n", failure.text.c_str());
+    std::printf("%d\n", living);
+    return living == 0 ? 0 : 1;
 }
 
 int runProbe(int argc, char **argv)

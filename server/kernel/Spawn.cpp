@@ -10,7 +10,6 @@
 #include <poll.h>
 #include <pybind11/embed.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 namespace py = pybind11;
@@ -125,18 +124,6 @@ SpawnResult failed(const SpawnOrder &order, const std::string &fields)
     return {0, 0, "{\"spawn\":" + order.id + "," + fields.substr(1)};
 }
 
-// Kills and reaps what a failed start has left. The wait status of the kernel.
-int endTree(pid_t pid, pid_t init)
-{
-    int status = 0;
-    for (const pid_t child : {init, pid}) {
-        if (child <= 0) continue;
-        ::kill(child, SIGKILL);
-        while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-        }
-    }
-    return status;
-}
 } // namespace
 
 SpawnResult spawnKernel(const SpawnOrder &order, Confinement &confinement)
@@ -153,15 +140,8 @@ SpawnResult spawnKernel(const SpawnOrder &order, Confinement &confinement)
     }
     pid_t init = 0;
     sandbox::Failure failure;
-    if (!confinement.beforeFork(order.plan, order.descriptors[3], init, failure)) {
-        closeAll();
-        ::close(pipe[0]);
-        ::close(pipe[1]);
-        return failed(order, failureFields(failure));
-    }
     PyOS_BeforeFork();
-    const pid_t pid = ::fork();
-    const int error = errno;
+    const pid_t pid = confinement.fork(order.plan, order.descriptors[3], init, failure);
     if (pid == 0) {
         PyOS_AfterFork_Child();
         becomeKernel(order, confinement, pipe[1]);
@@ -169,14 +149,7 @@ SpawnResult spawnKernel(const SpawnOrder &order, Confinement &confinement)
     PyOS_AfterFork_Parent();
     ::close(pipe[1]);
     closeAll();
-    std::string report;
-    if (pid < 0)
-        report = failureFields(
-            {"fork", error, std::string("the kernel could not be forked: ") + std::strerror(error)});
-    else if (!confinement.afterFork(order.plan, failure))
-        report = failureFields(failure);
-    else
-        report = readReport(pipe[0]);
+    std::string report = pid < 0 ? failureFields(failure) : readReport(pipe[0]);
     ::close(pipe[0]);
     if (report.rfind(kGood, 0) == 0)
         return {pid, init,

@@ -56,7 +56,9 @@ bool checkPlan(const Plan &plan, Failure &failure)
     errno = EINVAL;
     // Siblings of the namespace's init have their parent outside: 0 as seen from inside.
     if (plan.tier == Tier::Full && ::getppid() != 0)
-        return sys::fail(failure, "pid_namespace", "full needs a pid namespace of its own (PidNamespace::enter)");
+        return sys::fail(failure, "pid_namespace", "full needs a pid namespace of its own (PidNamespace::enter, forkInUserNamespace)");
+    if (plan.userNamespace && (plan.uid != ::geteuid() || plan.gid != ::getegid()))
+        return sys::fail(failure, "plan", "a user namespace holds the server's own user and group only");
     if (plan.tier == Tier::Full && plan.workspaceInside.size() < 2)
         return sys::fail(failure, "plan", "full needs workspaceInside");
     if (plan.tier == Tier::Container && plan.landlockAbi < 1)

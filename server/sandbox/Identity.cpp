@@ -49,9 +49,10 @@ bool dropCapabilities(Failure &failure)
 
 bool dropIdentity(const Plan &plan, Failure &failure)
 {
-    const bool switchUser = plan.tier == Tier::Full || plan.tier == Tier::Container;
+    const bool privileged = plan.tier == Tier::Full || plan.tier == Tier::Container;
+    const bool switchUser = privileged && !plan.userNamespace; // there is no other user in there to become
     ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    if (!dropBoundingSet(switchUser, failure)) return false;
+    if (!dropBoundingSet(privileged, failure)) return false;
     if (switchUser && !becomeUser(plan, failure)) return false;
     if (!dropCapabilities(failure)) return false;
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return sys::fail(failure, "no_new_privs");

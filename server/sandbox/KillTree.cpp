@@ -105,6 +105,15 @@ void removeOwned(const char *directory, std::uint32_t uid)
     }
 }
 
+void addOwners(const char *directory, std::set<std::uint32_t> &owners)
+{
+    std::error_code error;
+    for (std::filesystem::directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
+        struct stat facts {};
+        if (::lstat(at->path().c_str(), &facts) == 0) owners.insert(facts.st_uid);
+    }
+}
+
 int livingOf(std::uint32_t uid)
 {
     const std::vector<ProcessFacts> all = processes();
@@ -175,6 +184,23 @@ int sweepUid(std::uint32_t uid, int waitMs, Failure &failure)
     if (living == 0) {
         removeOwned("/dev/shm", uid);
         removeOwned("/tmp", uid);
+    }
+    return living;
+}
+
+int sweepUids(const std::set<std::uint32_t> &uids, int waitMs, Failure &failure)
+{
+    std::set<std::uint32_t> owners;
+    for (const ProcessFacts &process : processes())
+        if (!isDead(process)) owners.insert(process.uid);
+    addOwners("/dev/shm", owners);
+    addOwners("/tmp", owners);
+    int living = 0;
+    for (const std::uint32_t uid : owners) {
+        if (!uids.count(uid)) continue;
+        const int left = sweepUid(uid, waitMs, failure);
+        if (left < 0) return -1;
+        living += left;
     }
     return living;
 }

@@ -1,6 +1,7 @@
 // The end of a kernel's whole process tree, whatever user code started in it.
 #pragma once
 #include "sandbox/Apply.h"
+#include <set>
 #include <sys/types.h>
 
 namespace power::sandbox {
@@ -27,5 +28,10 @@ bool killUser(std::uint32_t uid, Failure &failure);
 // waits until it is dead (at most `waitMs`; zombies count as dead), then removes what it owns in /dev/shm and /tmp.
 // Gives the number of processes still alive, -1 on failure. Zombies are the subreaper's to reap.
 int sweepUid(std::uint32_t uid, int waitMs, Failure &failure);
+
+// sweepUid for those of `uids` that own a process or something in /dev/shm or /tmp: what the sessions of a server that
+// died without a word left. One pass over /proc when there is nothing. Gives the number of processes still alive
+// after at most waitMs for each uid, -1 on failure.
+int sweepUids(const std::set<std::uint32_t> &uids, int waitMs, Failure &failure);
 
 } // namespace power::sandbox

@@ -13,6 +13,8 @@ namespace {
 
 constexpr int kLifelineOfInit = 3;
 
+} // namespace
+
 // vfork, because the zygote is large: a fork would copy its page tables only to throw them away at exec.
 // The child shares this memory until then, so it makes system calls only.
 pid_t startInit(const char *program, int lifeline, int &error)
@@ -41,8 +43,6 @@ pid_t startInit(const char *program, int lifeline, int &error)
     }
     return pid;
 }
-
-} // namespace
 
 PidNamespace::~PidNamespace()
 {

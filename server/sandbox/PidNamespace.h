@@ -31,4 +31,7 @@ private:
     int m_own = -1;
 };
 
+// The part of enter() that starts power-init, in the pid namespace children are made in. -1 + errno in `error`.
+pid_t startInit(const char *program, int lifeline, int &error);
+
 } // namespace power::sandbox

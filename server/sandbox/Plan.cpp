@@ -146,6 +146,7 @@ bool planFromJson(const std::string &json, Plan &out, std::string &reason)
     PlanReader(document, reason)
         .tier("tier", out.tier)
         .number("landlockAbi", out.landlockAbi)
+        .flag("userNamespace", out.userNamespace)
         .number("uid", out.uid)
         .number("gid", out.gid)
         .path("workspace", out.workspace)
@@ -165,6 +166,8 @@ bool planFromJson(const std::string &json, Plan &out, std::string &reason)
         reason = "plan: \"workspace\" is missing";
     else if ((out.tier == Tier::Full || out.tier == Tier::Container) && (out.uid == 0 || out.gid == 0))
         reason = "plan: \"uid\" and \"gid\" must not be 0 in full and container";
+    else if (out.userNamespace && out.tier != Tier::Full)
+        reason = "plan: \"userNamespace\" belongs to full";
     return reason.empty();
 }
 

@@ -20,7 +20,8 @@ struct Bind {
 struct Plan {
     Tier tier = Tier::None;
     int landlockAbi = 0;               // ABI to use, 0 = no Landlock
-    std::uint32_t uid = 0, gid = 0;    // to become; own ids in nonroot
+    bool userNamespace = false;        // full without root: the process is in a user namespace of its own (UserNamespace.h)
+    std::uint32_t uid = 0, gid = 0;    // to become; own ids in nonroot and with userNamespace
     std::string workspace;             // host path of the session's directory
     std::string workspaceInside;       // /app/sandbox_data/<session>; the working directory
     std::string scratch;               // host path of the session's /tmp
@@ -37,7 +38,7 @@ struct Plan {
 
 // Plan from the JSON object text of a Spawn frame; the keys are the field names above, the tier is its word, absent
 // keys keep their defaults, unknown keys are passed over. False + reason when malformed, when the workspace is
-// missing, or when uid or gid is 0 in full or container.
+// missing, when uid or gid is 0 in full or container, or when userNamespace is set outside full.
 bool planFromJson(const std::string &json, Plan &out, std::string &reason);
 
 } // namespace power::sandbox

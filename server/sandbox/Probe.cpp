@@ -4,6 +4,7 @@
 #include "sandbox/Landlock.h"
 #include "sandbox/ProbeLayers.h"
 #include "sandbox/Sys.h"
+#include "sandbox/UserNamespace.h"
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -11,9 +12,11 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <memory>
+#include <linux/capability.h>
 #include <sched.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,9 +31,9 @@ class Ground
 {
 public:
     // Empty, or why not.
-    std::string make(Tier tier)
+    std::string make(bool ownUser)
     {
-        if (tier != Tier::NonRoot && ::geteuid() != 0) return "the server does not run as root";
+        if (ownUser && ::geteuid() != 0) return "the server does not run as root";
         for (const char *base : {"/tmp", "/var/tmp", "/dev/shm"}) {
             std::string pattern = std::string(base) + "/power-probe-XXXXXX";
             if (!::mkdtemp(pattern.data())) continue;
@@ -42,7 +45,7 @@ public:
         for (const char *name : {"/work", "/tmp"}) {
             const std::string path = root + name;
             if (::mkdir(path.c_str(), 0700) != 0) return problem(path.c_str());
-            if (tier != Tier::NonRoot && ::chown(path.c_str(), kProbeUser, kProbeUser) != 0)
+            if (ownUser && ::chown(path.c_str(), kProbeUser, kProbeUser) != 0)
                 return problem("a directory cannot be given to another user");
         }
         const sys::Fd file(::open((root + "/neighbour").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
@@ -66,10 +69,17 @@ private:
     }
 };
 
+bool hasCapabilities()
+{
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[2] = {};
+    return ::syscall(SYS_capget, &header, data) != 0 || data[0].permitted || data[1].permitted;
+}
+
 std::string checkInside(const Plan &plan, const std::string &neighbour, pid_t outside)
 {
-    const bool ownUser = plan.tier != Tier::NonRoot;
-    if (ownUser && (::getuid() != plan.uid || ::geteuid() != plan.uid)) return "the user did not change";
+    if ((::getuid() != plan.uid || ::geteuid() != plan.uid)) return "the user is not the session's";
+    if (hasCapabilities()) return "a capability is left";
     if (::open(neighbour.c_str(), O_RDONLY | O_CLOEXEC) >= 0) return "another session's file can be read";
     if (::open("/etc/shadow", O_RDONLY | O_CLOEXEC) >= 0) return "/etc/shadow can be read";
     if (plan.tier != Tier::Full && ::kill(outside, 0) == 0) return "the server can be signalled";
@@ -96,11 +106,10 @@ std::string confine(const Plan &plan, const Prepared &prepared, const std::strin
 // In a child: a pid namespace whose first process just waits, and the sandbox beside it.
 std::string confineInNamespace(const Plan &plan, const Prepared &prepared, const std::string &neighbour)
 {
-    if (::unshare(CLONE_NEWPID) != 0) {
-        Failure failure;
-        sys::fail(failure, "unshare", "pid namespace");
-        return failure.text;
-    }
+    Failure failure;
+    const bool apart = plan.userNamespace ? unshareUser(failure)
+                                          : ::unshare(CLONE_NEWPID) == 0 || sys::fail(failure, "unshare", "pid namespace");
+    if (!apart) return failure.text;
     const pid_t init = ::fork();
     if (init == 0) {
         for (;;)
@@ -114,16 +123,19 @@ std::string confineInNamespace(const Plan &plan, const Prepared &prepared, const
     return text;
 }
 
-std::string tryTier(Tier tier, const Prepared &prepared, const ProbeResult &found)
+// userNamespace: the way to `full` of a server that is not root.
+std::string tryTier(Tier tier, bool userNamespace, const Prepared &prepared, const ProbeResult &found)
 {
     Ground ground;
-    const std::string missing = ground.make(tier);
+    const bool ownUser = tier != Tier::NonRoot && !userNamespace;
+    const std::string missing = ground.make(ownUser);
     if (!missing.empty()) return missing;
     Plan plan;
     plan.tier = tier;
     plan.landlockAbi = found.landlockAbi;
-    plan.uid = tier == Tier::NonRoot ? ::geteuid() : kProbeUser;
-    plan.gid = tier == Tier::NonRoot ? ::getegid() : kProbeUser;
+    plan.userNamespace = userNamespace;
+    plan.uid = ownUser ? kProbeUser : ::geteuid();
+    plan.gid = ownUser ? kProbeUser : ::getegid();
     plan.workspace = ground.root + "/work";
     plan.workspaceInside = "/app/sandbox_data/probe";
     plan.scratch = ground.root + "/tmp";
@@ -145,7 +157,8 @@ std::string ProbeResult::toJson() const
     std::string json = "{\"tier\":" + quoteJson(tierWord(best)) + ",\"landlock\":" + std::to_string(landlockAbi);
     json += std::string(",\"seccomp\":") + word(seccomp) + ",\"setuid\":" + word(canSetuid);
     json += std::string(",\"mount\":") + word(canMount) + ",\"pid_namespace\":" + word(canPidNamespace);
-    json += std::string(",\"net_namespace\":") + word(canNetNamespace) + ",\"user_namespace\":" + word(canUserNamespace);
+    json += std::string(",\"net_namespace\":") + word(canNetNamespace) + ",\"can_user_namespace\":" + word(canUserNamespace);
+    json += std::string(",\"user_namespace\":") + word(userNamespace);
     json += std::string(",\"cgroup\":") + word(cgroupWritable) + ",\"reason\":" + quoteJson(reason) + "}";
     return json;
 }
@@ -161,13 +174,17 @@ ProbeResult probe(int landlockCap, const Tier *forced)
     if (forced && *forced == Tier::None) result.reason = "no sandbox was asked for: user code runs without a wall";
     for (const Tier tier : {Tier::Full, Tier::Container, Tier::NonRoot}) {
         if (!prepared || (forced && *forced != tier)) continue;
-        const std::string problem = tryTier(tier, *prepared, result);
+        const bool userNamespace = tier == Tier::Full && ::geteuid() != 0;
+        const std::string problem = tryTier(tier, userNamespace, *prepared, result);
         if (problem.empty()) {
             result.best = tier;
+            result.userNamespace = userNamespace;
+            if (userNamespace) result.reason = "in user namespaces, because the server does not run as root";
             break;
         }
         if (!result.reason.empty()) result.reason += "; ";
-        result.reason += std::string(tierWord(tier)) + " is not possible: " + problem;
+        result.reason += std::string(tierWord(tier)) + " is not possible" +
+                         (userNamespace ? " in a user namespace (and the server is not root): " : ": ") + problem;
     }
     probeLayers(result);
     return result;

@@ -127,11 +127,11 @@ void probeLayers(ProbeResult &result)
 {
     const bool full = result.best == Tier::Full;
     result.seccomp = result.best != Tier::None || inChild(&trySeccomp).empty();
-    result.canSetuid = full || result.best == Tier::Container || inChild(&trySetuid).empty();
+    result.canSetuid = (full && !result.userNamespace) || result.best == Tier::Container || inChild(&trySetuid).empty();
     result.canMount = full || inChild(&tryMount).empty();
     result.canPidNamespace = full || inChild([] { return tryUnshare(CLONE_NEWPID); }).empty();
     result.canNetNamespace = full || inChild([] { return tryUnshare(CLONE_NEWNET); }).empty();
-    result.canUserNamespace = inChild([] { return tryUnshare(CLONE_NEWUSER); }).empty();
+    result.canUserNamespace = result.userNamespace || inChild([] { return tryUnshare(CLONE_NEWUSER); }).empty();
     result.cgroupWritable = canMakeCgroup();
 }
 

@@ -1,5 +1,6 @@
 #include "supervisor/Host.h"
 #include "base/Log.h"
+#include "supervisor/LeftOvers.h"
 #include "supervisor/MemoryBudget.h"
 #include "supervisor/TierProbe.h"
 #include "supervisor/Words.h"
@@ -93,7 +94,7 @@ Host::Host(HostConfig config) : m_config(std::move(config))
     if (m_config.spoolDirectory.isEmpty())
         m_config.spoolDirectory = QDir::tempPath();
     m_budget = kernelMemoryBudget(m_config.totalMemoryBytes);
-    m_sampler.setMaxThreadCount(1);
+    m_sampler.setMaxThreadCount(2); // the end of a tree does not wait for a long walk of another one's directory
     m_tick.setSingleShot(true);
     connect(&m_tick, &QTimer::timeout, this, [this] { sample(); });
 }
@@ -106,6 +107,7 @@ Host::~Host()
     for (const auto &[number, kernel] : kernels)
         kernel->abandon();
     m_zygote.reset();
+    m_sampler.waitForDone(); // kills without the zygote
 }
 
 QCoro::Task<Result<Done>> Host::start()
@@ -121,6 +123,10 @@ QCoro::Task<Result<Done>> Host::start()
         co_return Unexpected<Error>{probed.error()};
     m_tier = probed.value();
     log::info("sandbox_tier", {{QStringLiteral("tier"), m_tier.tier}, {QStringLiteral("reason"), m_tier.reason}});
+    HostConfig swept = m_config;
+    co_await sweepLeftOvers(std::move(swept));
+    if (!self)
+        co_return fail(ErrorCode::Cancelled, QStringLiteral("The server stopped."));
     QByteArrayList arguments;
     for (const QString &module : std::as_const(m_config.imports))
         arguments << "--import" << module.toUtf8();
@@ -175,11 +181,13 @@ Result<Done> Host::roomFor(const KernelSpec &spec) const
                  {QStringLiteral("peak"), wordsOfBytes(used)}});
 }
 
-// A kernel of the same uid whose tree is not gone: a kill by uid would hit both.
-Host::Shared Host::predecessor(quint32 uid) const
+// A kernel of the same session whose tree is not gone: it may still write there, and a kill by uid would hit both.
+Host::Shared Host::predecessor(const KernelSpec &spec) const
 {
     for (const auto &[number, kernel] : m_kernels) {
-        if (uid != 0 && kernel->spec().uid == uid && !kernel->isAlive() && !kernel->isGone() && kernel->pid() > 0)
+        const bool same = kernel->target(false).ownUid ? kernel->spec().uid == spec.uid
+                                                       : kernel->spec().workspace == spec.workspace;
+        if (same && !kernel->isAlive() && !kernel->isGone() && kernel->pid() > 0)
             return kernel;
     }
     return {};
@@ -237,7 +245,7 @@ QCoro::Task<Result<std::unique_ptr<Kernel>>> Host::spawn(KernelSpec spec, Cancel
     Result<Done> room = roomFor(spec);
     if (!room)
         co_return Unexpected<Error>{room.error()};
-    if (const Shared old = predecessor(spec.uid)) {
+    if (const Shared old = predecessor(spec)) {
         const std::chrono::milliseconds most = kTreeEnd;
         const OneShot<Done> gone = old->goneShot();
         const Result<Done> waited = co_await gone.wait(most, cancel);
@@ -285,8 +293,26 @@ void Host::killTree(const KernelProcess &kernel)
         return;
     if (target.initPid > 0)
         return; // the namespace ends with its init
-    for (const pid_t pid : treeProcesses(target))
-        ::kill(pid, SIGKILL);
+    m_sampler.start([target] {
+        for (const pid_t pid : treeProcesses(target))
+            ::kill(pid, SIGKILL);
+    });
+}
+
+void Host::lookForTree(const KernelProcess &kernel)
+{
+    const quint64 number = kernel.number();
+    m_sampler.start([this, number, target = kernel.target(false)] {
+        const bool left = !treeProcesses(target).isEmpty();
+        // The destructor waits for this thread: `this` is alive here, and gone calls are dropped with it.
+        QMetaObject::invokeMethod(this, [this, number, left] {
+            const auto found = m_kernels.find(number);
+            if (found == m_kernels.end())
+                return;
+            const Shared keep = found->second;
+            keep->treeSeen(left);
+        }, Qt::QueuedConnection);
+    });
 }
 
 void Host::treeGone(KernelProcess &kernel)

@@ -28,6 +28,7 @@ public:
     Poller &poller() override { return m_poller; }
     QString spoolDirectory() const override { return m_config.spoolDirectory; }
     void killTree(const KernelProcess &kernel) override;
+    void lookForTree(const KernelProcess &kernel) override;
     bool zygoteServes() const override { return isReady(); }
     void runStarted(KernelProcess &kernel) override;
     void treeGone(KernelProcess &kernel) override;
@@ -39,7 +40,7 @@ private:
     QJsonObject plan(const KernelSpec &spec) const;
     QJsonObject kernelMeta(const KernelSpec &spec, const QByteArray &token) const;
     Result<Done> roomFor(const KernelSpec &spec) const;
-    Shared predecessor(quint32 uid) const;
+    Shared predecessor(const KernelSpec &spec) const;
     Shared order(const KernelSpec &spec, QString &trouble);
     void onExited(const ExitReport &report);
     void reapStrays();
@@ -60,7 +61,7 @@ private:
     qint64 m_baseline = 0;      // private bytes of the zygote, inherited by every kernel
     qint64 m_baselineData = 0;  // what RLIMIT_DATA counts of them
     QTimer m_tick;
-    QThreadPool m_sampler;
+    QThreadPool m_sampler;      // everything that reads /proc and directories
     bool m_sampling = false;
     int m_ticks = 0;
     QHash<quint64, qint64> m_diskWalks; // kernel -> tick of the last walk

@@ -17,6 +17,7 @@ struct HostConfig {
     qint64 totalMemoryBytes = 0;   // global budget for all kernels; 0 = cgroup limit or RAM less a reserve
     QString spoolDirectory;        // server-owned, for outputs that are cut; empty = the system's temporary directory
     QStringList readOnlyPaths;     // further host paths that kernels may read (resources, fonts)
+    QList<quint32> sessionUids;    // users of existing sessions: what a dead server left of them is ended at start
     QStringList imports;           // modules the zygote imports besides its own list
 };
 
@@ -24,8 +25,9 @@ struct HostConfig {
 struct TierReport {
     QString tier;                  // full | container | nonroot | none
     bool safe = false;             // user code may run
-    QString reason;                // why not a higher tier, in one sentence
-    QJsonObject layers;            // layer -> true, false or a figure (landlock ABI ...)
+    QString reason;                // why not a higher tier, or by which way `full`, in one sentence
+    QJsonObject layers;            // layer -> true, false or a figure (landlock ABI ...); user_namespace: `full` stands in
+                                   // user namespaces of the server's own user, because the server is not root
 };
 
 // KernelHost: start() probes, then starts the zygote; ready() fires when it serves. A zygote that dies is

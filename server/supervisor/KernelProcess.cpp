@@ -464,15 +464,20 @@ void KernelProcess::conclude(const ExitReport &report)
 // The tree is gone when init is (in `full`), else when no process of it is left.
 void KernelProcess::waitForTree()
 {
-    bool left = false;
-    if (m_initPidfd) {
-        siginfo_t info{}; // ours to reap only when the zygote died before it
-        ::waitid(P_PIDFD, id_t(m_initPidfd.get()), &info, WEXITED | WNOHANG);
-        pollfd ended{m_initPidfd.get(), POLLIN, 0};
-        left = ::poll(&ended, 1, 0) == 0;
-    } else {
-        left = !treeProcesses(target(false)).isEmpty();
+    if (!m_initPidfd) {
+        m_house->lookForTree(*this);
+        return;
     }
+    siginfo_t info{}; // ours to reap only when the zygote died before it
+    ::waitid(P_PIDFD, id_t(m_initPidfd.get()), &info, WEXITED | WNOHANG);
+    pollfd ended{m_initPidfd.get(), POLLIN, 0};
+    treeSeen(::poll(&ended, 1, 0) == 0);
+}
+
+void KernelProcess::treeSeen(bool left)
+{
+    if (m_state != State::Dying)
+        return;
     if (!left || m_dead.hasExpired(std::chrono::milliseconds(kTreeWait).count())) {
         if (left)
             log::error("kernel_tree_left", {{QStringLiteral("session"), m_spec.sessionId}, {QStringLiteral("uid"), qint64(m_spec.uid)}});

@@ -25,6 +25,9 @@ public:
     virtual QString spoolDirectory() const = 0;
     // SIGKILL for the whole tree, by the zygote or without it.
     virtual void killTree(const KernelProcess &kernel) = 0;
+    // Looks for processes of the tree off the event loop (outside `full` that takes a pass over /proc); treeSeen() of
+    // the kernel follows.
+    virtual void lookForTree(const KernelProcess &kernel) = 0;
     // The zygote will report the death of its children.
     virtual bool zygoteServes() const = 0;
     virtual void runStarted(KernelProcess &kernel) = 0;
@@ -58,6 +61,8 @@ public:
     void ladder(const QString &cause, const QString &limit, const QString &peak);
     void exitReported(const ExitReport &report);
     void sampled(const TreeSample &sample);
+    // The answer to KernelHouse::lookForTree: something of the dead kernel's tree still lives.
+    void treeSeen(bool left);
 
     bool isAlive() const { return m_state == State::Living; }
     bool isRunning() const { return m_run != nullptr; }

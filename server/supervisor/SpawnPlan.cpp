@@ -40,8 +40,10 @@ QJsonObject Host::plan(const KernelSpec &spec) const
     qint64 file = limits.fileBytes > 0 ? limits.fileBytes : limits.diskBytes;
     if (limits.diskBytes > 0)
         file = std::min(file, limits.diskBytes);
-    const bool switches = m_tier.tier == u"full" || m_tier.tier == u"container";
+    const bool inUserNamespace = m_tier.layers.value(QStringLiteral("user_namespace")).toBool();
+    const bool switches = (m_tier.tier == u"full" || m_tier.tier == u"container") && !inUserNamespace;
     return {{QStringLiteral("tier"), m_tier.tier},
+            {QStringLiteral("userNamespace"), inUserNamespace},
             {QStringLiteral("landlockAbi"), m_tier.layers.value(QStringLiteral("landlock")).toInt()},
             {QStringLiteral("uid"), qint64(switches ? spec.uid : ::geteuid())},
             {QStringLiteral("gid"), qint64(switches ? spec.gid : ::getegid())},

@@ -103,6 +103,8 @@ public:
     static Result<std::unique_ptr<Workspaces>> open(const QString &root, quint32 uidBase = 200'000);
     // [first, first + uidsPerRoot) of this root; 0 when all workspaces have the own uid.
     virtual quint32 firstUid() const = 0;
+    // Those of the range that own a session's directory now. Thread: any.
+    virtual QList<quint32> uids() const = 0;
     // slug empty = the principal `owner`: <root>/<session>; else <root>/.<slug>/<session>, its /tmp in
     // <root>/.scratch/<slug or "owner">/<session>. Made when missing, mode 0700. One object per session as
     // long as somebody holds it. Errors: InvalidArgument (session id, slug), Unavailable (disk).

@@ -60,6 +60,11 @@ public:
     Result<Done> start(const QString &root, quint32 uidBase);
 
     quint32 firstUid() const override { return m_uids ? m_uids->first() : 0; }
+    QList<quint32> uids() const override
+    {
+        const std::lock_guard lock(m_lock);
+        return m_used.values();
+    }
     Result<std::shared_ptr<Workspace>> openSession(const QString &slug, const QString &sessionId) override;
     bool exists(const QString &slug, const QString &sessionId) const override;
     Result<Done> removeSession(const QString &slug, const QString &sessionId) override;

@@ -67,12 +67,16 @@ private:
 private Q_SLOTS:
     void initTestCase()
     {
-        m_tier = qEnvironmentVariable("POWER_TIER");
+        const QString variant = qEnvironmentVariable("POWER_TIER");
+        const bool inUserNamespace = variant == u"userns";
+        m_tier = inUserNamespace ? QStringLiteral("full") : variant;
         m_server = std::make_unique<ServerProcess>();
-        if (m_tier == u"nonroot")
+        if (m_tier == u"nonroot" || inUserNamespace)
             m_server->runAs(64123); // no name, no home: the hardest case for PostgreSQL too
         QVERIFY2(m_server->start({QStringLiteral("--sandbox-tier"), m_tier}), m_server->output().constData());
-        QCOMPARE(m_server->health().value(QStringLiteral("sandbox")).toObject().value(QStringLiteral("tier")).toString(), m_tier);
+        const QJsonObject sandbox = m_server->health().value(QStringLiteral("sandbox")).toObject();
+        QCOMPARE(sandbox.value(QStringLiteral("tier")).toString(), m_tier);
+        QCOMPARE(sandbox.value(QStringLiteral("layers")).toObject().value(QStringLiteral("user_namespace")).toBool(), inUserNamespace);
     }
     void cleanupTestCase() { QVERIFY(m_server->stop()); }
 

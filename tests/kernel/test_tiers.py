@@ -9,10 +9,12 @@ import unittest
 
 from driver import PROGRAM, Kernel, Zygote
 
-UID = 211_042
+UID = 211_042 if os.getuid() == 0 else os.getuid()
 
 
 class Tiers(unittest.TestCase):
+    trees = ("full", "container")
+
     @classmethod
     def setUpClass(cls):
         cls.zygote = Zygote()
@@ -33,7 +35,7 @@ class Tiers(unittest.TestCase):
             os.mkdir(path, 0o700)
             os.chown(path, uid, uid)
         inside = "/app/sandbox_data/s1"
-        plan = {"tier": tier, "landlockAbi": probe["landlock"], "uid": uid, "gid": uid, "workspace": workspace,
+        plan = {"tier": tier, "userNamespace": probe["user_namespace"], "landlockAbi": probe["landlock"], "uid": uid, "gid": uid, "workspace": workspace,
                 "workspaceInside": inside, "scratch": scratch, "memoryBytes": 1 << 30, "fileBytes": 1 << 28,
                 "readOnly": [self.zygote.cache] + [os.environ["POWER_PYTHON_ENV"]] * bool(os.environ.get("POWER_PYTHON_ENV"))}
         kernel = Kernel(self.zygote, plan=plan, cwd=inside, home=inside, tmp="/tmp")
@@ -88,7 +90,7 @@ class Tiers(unittest.TestCase):
         self.check("nonroot")
 
     def test_tree_dies_with_its_kernel(self):
-        for tier in ("full", "container"):
+        for tier in self.trees:
             kernel = self.spawn(tier)
             answer = kernel.run("import subprocess\nsubprocess.Popen(['sleep', '77.5'], start_new_session=True).pid")
             self.assertEqual(answer.done["status"], "ok", answer.trace)

@@ -1,7 +1,8 @@
-"""Drives sandbox_try through one tier: python3 run_sandbox.py <tier> [part ...]; parts: attacks work variants limits ends bench.
+"""Drives sandbox_try through one tier: python3 run_sandbox.py <tier> [part ...]; tiers: full container nonroot, and userns
+(`full` of a server that is not root); parts: attacks work variants limits ends bench.
 
 Needs POWER_BIN (power-init) and POWER_TRY (sandbox_try). POWER_LANDLOCK caps the Landlock ABI; POWER_BEST is the tier that the
-probe has to find by itself here. full and container need root; as root, nonroot becomes a throwaway
+probe has to find by itself here. full and container need root; as root, nonroot and userns become a throwaway
 user first. Prints the rows that failed and a count; exit code 1 when any failed. Everything it makes or starts ends with it.
 """
 import json
@@ -43,8 +44,9 @@ class Ground:
     """Directories of two sessions and a running server with a secret, sockets and a port."""
 
     def __init__(self, tier):
-        self.tier = tier
-        self.own = tier == "nonroot"
+        self.user_namespace = tier == "userns"
+        self.tier = "full" if self.user_namespace else tier
+        self.own = tier in ("nonroot", "userns")
         self.root = tempfile.mkdtemp(prefix="power-sandbox-", dir="/var/tmp")
         os.chmod(self.root, 0o711)
         for name, uid, mode in (("work", UID, 0o700), ("tmp", UID, 0o700), ("other", OTHER, 0o700), ("elsewhere", 0, 0o1777), ("tools", 0, 0o755)):
@@ -69,7 +71,7 @@ class Ground:
 
     def plan(self, **changes):
         uid = os.getuid() if self.own else UID
-        plan = {"tier": self.tier, "landlockAbi": LANDLOCK, "uid": uid, "gid": os.getgid() if self.own else UID,
+        plan = {"tier": self.tier, "userNamespace": self.user_namespace, "landlockAbi": LANDLOCK, "uid": uid, "gid": os.getgid() if self.own else UID,
                 "workspace": self.root + "/work", "workspaceInside": "/app/sandbox_data/it's a test", "scratch": self.root + "/tmp",
                 "readOnly": [self.root + "/tools"], "memoryBytes": 1024 * MEGABYTE, "fileBytes": 64 * MEGABYTE,
                 "processes": 64, "openFiles": 256}
@@ -225,27 +227,30 @@ def ends(ground):
     """Nothing is left of a tree, however it ended."""
     rows = []
     uid = os.getuid() if ground.own else UID
-    if not ground.own:
+
+    def left():
+        return [pid for pid in processes_of(uid) if pid not in (os.getpid(), ground.pid)]
+
+    if ground.tier != "nonroot":
         code, out, err = ground.python(DAEMONS)
-        rows.append(check("daemons die with their kernel", code == 0 and out == "ready\n" and not processes_of(uid), (code, out, err, processes_of(uid))))
+        rows.append(check("daemons die with their kernel", code == 0 and out == "ready\n" and not left(), (code, out, err, left())))
         rows.append(check("what they owned in /dev/shm is gone", not os.path.exists(f"/dev/shm/power-left-{uid}"), os.listdir("/dev/shm")))
         # the one who started the kernel dies without a word: in full its init sees the lifeline close, else the start-up sweep
         starter = subprocess.Popen([TRY, "run", ground.plan(), "60", PYTHON, "-c", DAEMONS + "time.sleep(600)"], stdout=subprocess.PIPE, text=True)
         ready = starter.stdout.readline()
-        before = len(processes_of(uid))
+        before = len(left())
         starter.send_signal(signal.SIGKILL)
         starter.wait()
         if ground.tier == "container":
             subprocess.run([TRY, "sweep", str(uid)], check=True)
         end = time.monotonic() + 5
-        while processes_of(uid) and time.monotonic() < end:
+        while left() and time.monotonic() < end:
             time.sleep(0.02)
-        rows.append(check("a dead server leaves nothing", ready == "ready\n" and before >= 6 and not processes_of(uid), (ready, before, processes_of(uid))))
+        rows.append(check("a dead server leaves nothing", ready == "ready\n" and before >= 6 and not left(), (ready, before, left())))
     else:
         code, out, err = ground.python(DAEMONS + "time.sleep(600)", seconds=2)
         os.unlink(f"/dev/shm/power-left-{uid}")
-        left = [p for p in processes_of(uid) if p not in (os.getpid(), ground.pid)]
-        rows.append(check("daemons die with their kernel", code == 124 and out == "ready\n" and not left, (code, out, err, left)))
+        rows.append(check("daemons die with their kernel", code == 124 and out == "ready\n" and not left(), (code, out, err, left())))
     code, out, err = ground.python("import ctypes; ctypes.string_at(0)")
     rows.append(check("a segfault is told by its signal", code == 128 + signal.SIGSEGV, (code, err)))
     return rows
@@ -296,12 +301,12 @@ def bench(ground):
     return [check("bench", ran.returncode == 0, ran.stderr)]
 
 
-def probed(tier):
+def probed(tier, user_namespace):
     def answer(*arguments):
         return json.loads(subprocess.run([TRY, "probe", *arguments], capture_output=True, text=True).stdout)
 
     forced = answer(tier, str(LANDLOCK))
-    rows = [check("the probe finds it possible", forced["tier"] == tier, forced)]
+    rows = [check("the probe finds it possible", forced["tier"] == tier and forced["user_namespace"] == user_namespace, forced)]
     if "POWER_BEST" in os.environ:
         free = answer()
         rows.append(check("the probe finds the best by itself", free["tier"] == os.environ["POWER_BEST"], free))
@@ -311,14 +316,14 @@ def probed(tier):
 def main():
     tier = sys.argv[1]
     parts = sys.argv[2:] or ["attacks", "work", "variants", "limits", "ends"]
-    if tier == "nonroot" and os.getuid() == 0:
+    if tier in ("nonroot", "userns") and os.getuid() == 0:
         os.setgroups([])
         os.setresgid(THROWAWAY, THROWAWAY, THROWAWAY)
         os.setresuid(THROWAWAY, THROWAWAY, THROWAWAY)
     ground = Ground(tier)
     failed = count = 0
     try:
-        rows = probed(tier)
+        rows = probed(ground.tier, ground.user_namespace)
         for part in parts:
             rows += globals()[part](ground)
         for name, outcome, wanted, good in rows:

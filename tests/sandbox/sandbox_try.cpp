@@ -9,6 +9,7 @@
 #include "sandbox/KillTree.h"
 #include "sandbox/PidNamespace.h"
 #include "sandbox/Probe.h"
+#include "sandbox/UserNamespace.h"
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -56,7 +57,24 @@ struct Zygote {
     bool open(Failure &failure)
     {
         prepared = prepare(failure);
+        ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
         return prepared && pids.open(failure) && ::pipe2(lifeline, O_CLOEXEC) == 0;
+    }
+
+    // Twice true: with tree.kernel 0 in the child.
+    bool fork(const Plan &plan, Tree &tree, Failure &failure)
+    {
+        if (plan.userNamespace) {
+            tree.kernel = forkInUserNamespace(initProgram(), lifeline[0], tree.init, failure);
+            return tree.kernel >= 0;
+        }
+        if (plan.tier == Tier::Full) {
+            tree.init = pids.enter(initProgram(), lifeline[0], failure);
+            if (tree.init < 0) return false;
+        }
+        tree.kernel = ::fork();
+        if (tree.kernel != 0 && plan.tier == Tier::Full) return pids.leave(failure);
+        return tree.kernel >= 0;
     }
 };
 
@@ -86,13 +104,8 @@ int run(const Plan &plan, int seconds, char **arguments)
     Failure failure;
     Zygote zygote;
     Tree tree{plan.tier, 0, 0, plan.uid};
-    ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     if (!zygote.open(failure)) return complain(failure);
-    if (plan.tier == Tier::Full) {
-        tree.init = zygote.pids.enter(initProgram(), zygote.lifeline[0], failure);
-        if (tree.init < 0) return complain(failure);
-    }
-    tree.kernel = ::fork();
+    if (!zygote.fork(plan, tree, failure)) return complain(failure);
     if (tree.kernel == 0) {
         std::vector<StepTime> times;
         if (!apply(plan, *zygote.prepared, times, failure)) ::_exit(complain(failure));
@@ -100,14 +113,13 @@ int run(const Plan &plan, int seconds, char **arguments)
             ::fcntl(kept, F_SETFD, 0);
         ::_exit(execute(arguments, plan));
     }
-    if (plan.tier == Tier::Full) zygote.pids.leave(failure);
     int code = waitFor(tree.kernel, seconds);
     const auto begin = Clock::now();
     if (!killTree(tree, failure)) complain(failure);
     int status = 0;
     ::waitpid(tree.kernel, &status, 0);
     if (tree.init > 0) ::waitpid(tree.init, nullptr, 0);
-    if (plan.tier == Tier::Full || plan.tier == Tier::Container) {
+    if (plan.uid != ::geteuid()) {
         const int living = sweepUid(plan.uid, 1000, failure);
         if (living != 0) {
             std::fprintf(stderr, "sandbox: %d processes are left (%s)\n", living, failure.text.c_str());
@@ -130,14 +142,14 @@ void report(const char *name, std::vector<double> &values, bool last = false)
                 last ? "}\n" : ",");
 }
 
-// All in ms: init = enter + leave (unshare, vfork, exec), plain = fork to exit without a sandbox, total = with it,
+// All in ms: fork = namespaces, init and the fork of the kernel, plain = fork to exit without a sandbox, total = with it,
 // apply = inside the child, kill = killTree to both reaped.
 int bench(const Plan &plan, int count)
 {
     Failure failure;
     Zygote zygote;
     if (!zygote.open(failure)) return complain(failure);
-    std::vector<double> init, plain, total, inside, kill;
+    std::vector<double> made, plain, total, inside, kill;
     for (int round = 0; round < count; ++round) {
         auto begin = Clock::now();
         const pid_t bare = ::fork();
@@ -149,12 +161,8 @@ int bench(const Plan &plan, int count)
         int pipes[2];
         if (::pipe2(pipes, O_CLOEXEC) != 0) return 1;
         begin = Clock::now();
-        if (plan.tier == Tier::Full) {
-            tree.init = zygote.pids.enter(initProgram(), zygote.lifeline[0], failure);
-            if (tree.init < 0) return complain(failure);
-            init.push_back(milliseconds(begin));
-        }
-        tree.kernel = ::fork();
+        if (!zygote.fork(plan, tree, failure)) return complain(failure);
+        if (tree.kernel != 0) made.push_back(milliseconds(begin));
         if (tree.kernel == 0) {
             std::vector<StepTime> times;
             const auto start = Clock::now();
@@ -167,7 +175,6 @@ int bench(const Plan &plan, int count)
             for (;;)
                 ::pause();
         }
-        if (plan.tier == Tier::Full) zygote.pids.leave(failure);
         ::close(pipes[1]);
         double took = 0;
         if (::read(pipes[0], &took, sizeof(took)) != sizeof(took)) return kNoSandbox;
@@ -181,7 +188,7 @@ int bench(const Plan &plan, int count)
         kill.push_back(milliseconds(begin));
     }
     std::printf("{\"tier\":\"%s\",", tierWord(plan.tier));
-    report("init", init);
+    report("fork", made);
     report("plain", plain);
     report("total", total);
     report("apply", inside);

@@ -37,6 +37,21 @@ private Q_SLOTS:
         QCOMPARE(plan.cgroup, std::string("/sys/fs/cgroup/x"));
     }
 
+    void userNamespacesBelongToFull()
+    {
+        Plan plan;
+        std::string reason;
+        const auto read = [&](const char *tier) {
+            return planFromJson(std::string("{\"tier\":\"") + tier + "\",\"uid\":1,\"gid\":1,\"workspace\":\"/w\",\"userNamespace\":true}",
+                                plan, reason);
+        };
+        QVERIFY2(read("full") && plan.userNamespace, reason.c_str());
+        for (const char *tier : {"container", "nonroot", "none"}) {
+            QVERIFY(!read(tier));
+            QVERIFY(reason.find("userNamespace") != std::string::npos);
+        }
+    }
+
     void keepsDefaults()
     {
         Plan plan;
