@@ -66,6 +66,7 @@ bool applyLimits(const Plan &plan, Failure &failure)
 {
     rlim_t processes = plan.processes;
     if (plan.tier == Tier::NonRoot) processes += threadsOfUser();
+    if (plan.userNamespace) ++processes; // power-init is of the same user there
     const rlim_t memory = plan.memoryBytes ? plan.memoryBytes : RLIM_INFINITY;
     const rlim_t file = plan.fileBytes ? plan.fileBytes : RLIM_INFINITY;
     return limit(RLIMIT_CORE, 0, "core", failure) && limit(RLIMIT_DATA, memory, "memory", failure) &&

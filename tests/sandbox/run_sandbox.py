@@ -313,9 +313,22 @@ def probed(tier, user_namespace):
     return rows
 
 
+def without_user_namespaces():
+    """Where a user may not make user namespaces (as in every chroot) the probe falls back to nonroot, and below its ABI to nothing."""
+    def answer(*arguments):
+        enter = f'mount --rbind / /mnt && exec chroot --userspec={THROWAWAY}:{THROWAWAY} /mnt "$@"'
+        ran = subprocess.run(["unshare", "-m", "sh", "-c", enter, "sh", TRY, "probe", *arguments], capture_output=True, text=True)
+        return json.loads(ran.stdout or "{}")
+
+    best, old = answer(), answer("nonroot", "2")
+    return [check("no user namespaces: nonroot", best.get("tier") == "nonroot" and "user and pid namespace" in best["reason"], best),
+            check("no user namespaces, Landlock 2: nothing", old.get("tier") == "none", old)]
+
+
 def main():
     tier = sys.argv[1]
     parts = sys.argv[2:] or ["attacks", "work", "variants", "limits", "ends"]
+    forbidden = without_user_namespaces() if tier == "nonroot" and os.getuid() == 0 else []
     if tier in ("nonroot", "userns") and os.getuid() == 0:
         os.setgroups([])
         os.setresgid(THROWAWAY, THROWAWAY, THROWAWAY)
@@ -323,7 +336,7 @@ def main():
     ground = Ground(tier)
     failed = count = 0
     try:
-        rows = probed(ground.tier, ground.user_namespace)
+        rows = forbidden + probed(ground.tier, ground.user_namespace)
         for part in parts:
             rows += globals()[part](ground)
         for name, outcome, wanted, good in rows:
