@@ -29,7 +29,7 @@ if [ -n "$install" ]; then
     "$root/installer/install-deps.sh" build runtime
     "$root/installer/build-python-env.sh" --dir "$env"
 fi
-[ -z "$build" ] || build_preset release "$root" "$dir"
+[ -z "$build" ] || build_preset release "$root" "$dir" power-interpreter power-kernel power-init
 cd "$root"
 if [ -n "$demo" ]; then
     # A real workflow on public data, against a server of its own; every answer is checked.

@@ -27,7 +27,10 @@ target_compile_options(power_flags INTERFACE
   $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi>
   # In a unity build a .cpp is an included file, so gcc takes its file-local types for a header's.
   $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>
-  $<$<BOOL:${POWER_WERROR}>:-Werror>)
+  $<$<BOOL:${POWER_WERROR}>:-Werror>
+  # The last word on position independence: Qt 6.4 asks for it, Qt 6.8 does not, and a program built with -fPIE
+  # could not use the precompiled header.
+  -fPIC)
 
 add_library(power_qt INTERFACE)
 target_link_libraries(power_qt INTERFACE power_flags Qt6::Core Qt6::Network Qt6::Sql

@@ -2,6 +2,7 @@
 #include "storage/Connection.h"
 #include <QJsonArray>
 #include <QJsonDocument>
+#include <QTimeZone>
 
 namespace power::storage {
 
@@ -86,7 +87,7 @@ QDateTime Rows::time(int row, int column) const
     if (value.endsWith(QStringLiteral("+00")))
         value.chop(3);
     QDateTime time = QDateTime::fromString(value.replace(u' ', u'T').left(23), Qt::ISODateWithMs);
-    time.setTimeSpec(Qt::UTC);
+    time.setTimeZone(QTimeZone::utc());
     return time;
 }
 
