@@ -15,7 +15,7 @@ build=(build-essential cmake ninja-build ccache pkg-config git
     libgl-dev libspdlog-dev libseccomp-dev libpq-dev libssl-dev libcap-dev pybind11-dev python3-dev)
 runtime=(python3 python3-venv postgresql libqt6sql6-psql libnss-wrapper ca-certificates curl procps passwd
     poppler-utils tesseract-ocr tesseract-ocr-eng libgomp1
-    chromium fontconfig fonts-dejavu-core fonts-noto-core fonts-noto-cjk)
+    chromium-headless-shell fontconfig fonts-dejavu-core fonts-noto-core fonts-noto-cjk)
 test=(nodejs npm python3-venv runc sqlite3 jq iproute2 strace)
 full=(mmdebstrap wrk gdb)
 

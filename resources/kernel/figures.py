@@ -5,16 +5,12 @@ import re
 import sys
 import time
 
-from power_kernel import display
+from power_kernel import display, plotlyexport
 
 DPI = 150
 MAX_PIXELS = 16_000_000
 workspace = "."
 numbers = {"next": None}
-
-# Called with a plotly figure's JSON text, gives PNG bytes; None = no renderer in this kernel.
-power_render = None
-
 
 def next_file(ending):
     """(name, open file) of a new chart_NNN file; a name is never used twice. (None, None) when nothing can be written."""
@@ -121,19 +117,16 @@ def patch_pyplot():
 
 
 def show_plotly(figure, *_, **__):
-    """An interactive .html file and, where a renderer is, a PNG block."""
+    """An interactive .html file and, where the server can draw it, a PNG block."""
     name, file = next_file("html")
     if file:
         with file:
             file.write(figure.to_html(include_plotlyjs=True, full_html=True).encode())
     data = {}
-    if power_render is not None:
-        try:
-            data["image/png"] = power_render(figure.to_json())
-        except Exception as error:
-            display.note(f"The chart could not be drawn as an image: {error}")
-    else:
-        display.note("Plotly charts are delivered as interactive .html files; no image renderer is available here.")
+    try:
+        data["image/png"] = plotlyexport.png(figure.to_json())
+    except Exception as error:
+        display.note(f"The chart is delivered as an interactive .html file only, without an image: {error}")
     title = getattr(getattr(figure.layout, "title", None), "text", None)
     display.publish("figure", data, name=name, alt=f"Interactive chart: {title}" if title else "Interactive chart")
 

@@ -1,14 +1,19 @@
 """What is changed in libraries at the moment they are first imported."""
 import sys
 
-from power_kernel import figures
+from power_kernel import figures, plotlyexport
 
 
 def quiet_tqdm(module):
     module.tqdm.monitor_interval = 0  # its monitor thread would never end
 
 
-HOOKS = {"plotly.basedatatypes": figures.patch_plotly, "tqdm.std": quiet_tqdm}
+HOOKS = {
+    "plotly.basedatatypes": figures.patch_plotly,
+    "plotly.io._kaleido": plotlyexport.patch_plotly_io,
+    "kaleido": plotlyexport.patch_kaleido,
+    "tqdm.std": quiet_tqdm,
+}
 
 
 class Finder:

@@ -1,6 +1,7 @@
 #include "app/Application.h"
 #include "app/Doors.h"
 #include "base/Log.h"
+#include "supervisor/Renderer.h"
 #include <QCoreApplication>
 #include <QDateTime>
 #include <QDir>
@@ -93,6 +94,10 @@ void Application::buildServices()
     host.landlockAbi = int(m_settings.sandboxLandlockAbi);
     host.totalMemoryBytes = m_settings.totalMemoryMb << 20;
     host.sessionUids = m_workspaces->uids();
+    host.renderDirectory = m_settings.dataDir + QStringLiteral("/render");
+    host.renderUid = m_workspaces->firstWorkerUid();
+    for (quint32 i = 0; host.renderUid != 0 && i < supervisor::Renderer::kUids; ++i)
+        host.sessionUids << host.renderUid + i;
     m_kernels = supervisor::KernelHost::create(host);
 
     files::FileStore::Config files;

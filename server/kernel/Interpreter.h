@@ -7,7 +7,7 @@
 namespace power::kernel
 {
 
-// One file of resources/kernel, embedded by CMake; module power_kernel.<name>.
+// One file of resources/kernel or resources/render, embedded by CMake; module power_kernel.<name>.
 struct Script {
     const char *name;
     std::string_view source;

@@ -3,8 +3,10 @@
 #include "kernel/Interrupt.h"
 #include "kernel/Output.h"
 #include "kernel/PathMap.h"
+#include <chrono>
 #include <memory>
 #include <mutex>
+#include <poll.h>
 #include <pybind11/embed.h>
 #include <pybind11/stl.h>
 
@@ -72,6 +74,31 @@ py::object receive()
         if (got == Channel::Received::Closed || got == Channel::Received::Bad) return py::none();
     }
 }
+
+// As receive(), for a wait in the middle of a cell: signals run (an interrupt raises), TimeoutError after `seconds`.
+py::object receiveWithin(double seconds)
+{
+    using Clock = std::chrono::steady_clock;
+    const Clock::time_point end = Clock::now() + std::chrono::milliseconds(std::int64_t(seconds * 1000));
+    wire::Frame frame;
+    for (;;) {
+        Channel::Received got = control->next(frame);
+        if (got == Channel::Received::Frame)
+            return py::make_tuple(int(frame.type), py::bytes(frame.meta), py::bytes(frame.blob));
+        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+        if (Clock::now() > end) {
+            PyErr_SetString(PyExc_TimeoutError, "the server did not answer in time");
+            throw py::error_already_set();
+        }
+        if (got == Channel::Received::Nothing) {
+            py::gil_scoped_release waiting;
+            // A signal that arrives just before the wait is seen after one slice.
+            pollfd readable{control->socket(), POLLIN, 0};
+            if (::poll(&readable, 1, 100) > 0) got = control->fill(nullptr);
+        }
+        if (got == Channel::Received::Closed || got == Channel::Received::Bad) return py::none();
+    }
+}
 } // namespace
 
 void setControlSocket(int socket)
@@ -90,6 +117,7 @@ PYBIND11_EMBEDDED_MODULE(_power, m)
     m.def("mark", [](char channel) { return markOutput(channel); });
     m.def("send", &power::kernel::send);
     m.def("receive", &power::kernel::receive);
+    m.def("receive_within", &power::kernel::receiveWithin);
     m.def("forked", [] { return inForkedChild(); });
     m.def("map_paths",
           [](std::vector<std::pair<std::string, std::string>> rules) { mapPaths(std::move(rules)); });

@@ -95,7 +95,8 @@ int liftAway(int from)
     try {
         const py::object kernel = py::module_::import("json").attr("loads")(order.kernel);
         if (!startOutput(py::str(kernel.attr("get")("token", "")))) ::_exit(70);
-        py::module_::import("power_kernel.loop").attr("main")(kernel);
+        const std::string role = py::str(kernel.attr("get")("run_as", "kernel"));
+        py::module_::import(role == kRenderRole ? "power_kernel.worker" : "power_kernel.loop").attr("main")(kernel);
     } catch (const std::exception &error) {
         const std::string text = std::string("power-kernel: ") + error.what() + "\n";
         (void)!::write(2, text.data(), text.size());

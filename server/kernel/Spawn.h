@@ -7,6 +7,9 @@
 namespace power::kernel
 {
 
+// The one-shot workers that a Spawn frame may ask for instead of a kernel ("run_as").
+inline constexpr char kRenderRole[] = "render";
+
 // The frame's JSON values as text, and the descriptors that came with it in PROTOCOL.md's order.
 struct SpawnOrder {
     std::string id; // "spawn" as JSON text (string or number)

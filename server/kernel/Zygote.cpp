@@ -118,7 +118,8 @@ void Zygote::spawn(const py::dict &meta)
     const std::string text = py::str(dumps(plan));
     std::string reason;
     SpawnResult result;
-    if (kernel.contains("run_as") && kernel["run_as"].cast<std::string>() != "kernel") {
+    const std::string role = kernel.contains("run_as") ? kernel["run_as"].cast<std::string>() : "kernel";
+    if (role != "kernel" && role != kRenderRole) {
         closeAll(order.descriptors);
         result.meta = "{\"spawn\":" + order.id +
                       ",\"step\":\"run_as\",\"errno\":0,\"text\":\"this power-kernel has no such worker\"}";

@@ -69,7 +69,8 @@ public:
         // mkfifo is mknod; nothing else of it is wanted
         allow("mknod", {SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, S_IFMT, S_IFIFO)});
         allow("mknodat", {SCMP_CMP64(2, SCMP_CMP_MASKED_EQ, S_IFMT, S_IFIFO)});
-        if (m_kind == PolicyKind::Full) allow("memfd_create");
+        // Chromium has its shared memory nowhere else; of the render worker the watchdog counts what is mapped.
+        if (m_kind != PolicyKind::Container && m_kind != PolicyKind::NonRoot) allow("memfd_create");
         sockets();
         ofOthers();
     }

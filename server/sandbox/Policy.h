@@ -9,7 +9,7 @@ namespace power::sandbox {
 
 // Which program a plan gets. Full has a network namespace and private paths around it, so sockets of the families
 // unix, inet and inet6 lead nowhere; Container has no AF_UNIX by name and no memfd (memory no limit counts);
-// ContainerUnix (render worker) has AF_UNIX. NonRoot is Container for a process that shares the server's user: what
+// ContainerUnix (render worker) has AF_UNIX and memfd. NonRoot is Container for a process that shares the server's user: what
 // the system allows among processes and files of one user and Landlock does not check is closed as well.
 enum class PolicyKind { Full, Container, ContainerUnix, NonRoot, NonRootUnix };
 inline constexpr int kPolicyKinds = 5;

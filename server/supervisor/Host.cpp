@@ -95,6 +95,7 @@ Host::Host(HostConfig config) : m_config(std::move(config))
         m_config.spoolDirectory = QDir::tempPath();
     m_budget = kernelMemoryBudget(m_config.totalMemoryBytes);
     m_sampler.setMaxThreadCount(2); // the end of a tree does not wait for a long walk of another one's directory
+    m_renderer = std::make_unique<Renderer>(*this, m_config.renderDirectory, m_config.renderUid);
     m_tick.setSingleShot(true);
     connect(&m_tick, &QTimer::timeout, this, [this] { sample(); });
 }
@@ -103,6 +104,8 @@ Host::Host(HostConfig config) : m_config(std::move(config))
 Host::~Host()
 {
     m_sampler.waitForDone();
+    m_renderer->stop();
+    m_renderer.reset();
     const std::map<quint64, Shared> kernels = std::exchange(m_kernels, {});
     for (const auto &[number, kernel] : kernels)
         kernel->abandon();
@@ -155,7 +158,7 @@ int Host::kernelCount() const
 {
     int living = 0;
     for (const auto &[number, kernel] : m_kernels)
-        living += kernel->isAlive() ? 1 : 0;
+        living += kernel->isAlive() && kernel->spec().runAs == u"kernel" ? 1 : 0;
     return living;
 }
 
@@ -343,10 +346,26 @@ void Host::reapStrays()
     }
 }
 
+void Host::asked(KernelProcess &kernel, AskFrame ask, CancelToken cancel)
+{
+    const auto found = m_kernels.find(kernel.number());
+    if (found != m_kernels.end())
+        drawFor(m_renderer.get(), found->second, std::move(ask), std::move(cancel));
+}
+
+QCoro::Task<> Host::drawFor(Renderer *renderer, Shared kernel, AskFrame ask, CancelToken cancel)
+{
+    const QString runId = ask.runId;
+    const quint64 number = ask.number;
+    Result<QByteArray> picture = co_await renderer->draw(std::move(ask), std::move(cancel));
+    kernel->answer(runId, number, std::move(picture));
+}
+
 QCoro::Task<> Host::stop()
 {
     const QPointer<Host> self(this);
     m_stopping = true;
+    m_renderer->stop();
     m_tick.stop();
     QList<OneShot<Done>> waits;
     std::map<quint64, Shared> kernels = m_kernels;

@@ -2,6 +2,7 @@
 #pragma once
 #include "supervisor/KernelHost.h"
 #include "supervisor/KernelProcess.h"
+#include "supervisor/Renderer.h"
 #include <QHash>
 #include <QThreadPool>
 #include <map>
@@ -31,6 +32,7 @@ public:
     void lookForTree(const KernelProcess &kernel) override;
     bool zygoteServes() const override { return isReady(); }
     void runStarted(KernelProcess &kernel) override;
+    void asked(KernelProcess &kernel, AskFrame ask, CancelToken cancel) override;
     void treeGone(KernelProcess &kernel) override;
 
 private:
@@ -42,6 +44,7 @@ private:
     Result<Done> roomFor(const KernelSpec &spec) const;
     Shared predecessor(const KernelSpec &spec) const;
     Shared order(const KernelSpec &spec, QString &trouble);
+    static QCoro::Task<> drawFor(Renderer *renderer, Shared kernel, AskFrame ask, CancelToken cancel);
     void onExited(const ExitReport &report);
     void reapStrays();
     void sample();
@@ -64,6 +67,7 @@ private:
     QThreadPool m_sampler;      // everything that reads /proc and directories
     bool m_sampling = false;
     int m_ticks = 0;
+    std::unique_ptr<Renderer> m_renderer;
     QHash<quint64, qint64> m_diskWalks; // kernel -> tick of the last walk
 };
 

@@ -31,6 +31,7 @@ struct KernelSpec {
     quint32 uid = 0;
     quint32 gid = 0;
     KernelLimits limits;
+    QString runAs = QStringLiteral("kernel"); // or a one-shot worker of shared/wire/PROTOCOL.md: "render"
 };
 
 // One piece of a rich output; data is text (UTF-8) or raw bytes by its type.
@@ -61,6 +62,7 @@ struct TaskRequest {
     QString runId;
     QString task;               // "query", "frames" ... (shared/wire/PROTOCOL.md)
     QJsonObject arguments;
+    QByteArray blob;
     std::chrono::milliseconds timeout{60'000};
     CancelToken cancel;
 };

@@ -1,6 +1,7 @@
 #include "supervisor/KernelFrames.h"
 #include <QJsonArray>
 #include <QJsonDocument>
+#include <algorithm>
 
 namespace power::supervisor {
 
@@ -139,6 +140,32 @@ Result<DoneFrame> readDone(wire::Frame &frame)
     for (qsizetype i = 0; i < std::min(notes.size(), kMaxNotes); ++i)
         out.notes << notes.at(i).toString().left(kMaxText);
     out.blob = QByteArray(frame.blob.data(), qsizetype(frame.blob.size()));
+    return out;
+}
+
+Result<AskFrame> readAsk(wire::Frame &frame)
+{
+    const Result<QJsonObject> read = readMeta(frame);
+    if (!read)
+        return Unexpected<Error>{read.error()};
+    const QJsonObject &meta = read.value();
+    AskFrame out;
+    out.runId = textOf(meta, "run");
+    if (!counterOf(meta, "ask", out.number))
+        return violation("the number of the question is not a counter");
+    if (textOf(meta, "what") != u"render")
+        return violation("the question is unknown");
+    const QString format = textOf(meta, "format");
+    if (!QStringList{QStringLiteral("png"), QStringLiteral("jpeg"), QStringLiteral("webp"), QStringLiteral("svg"), QStringLiteral("pdf")}
+             .contains(format))
+        return violation("the format of the picture is unknown");
+    out.fields.insert(QStringLiteral("format"), format);
+    for (const QString &name : {QStringLiteral("width"), QStringLiteral("height"), QStringLiteral("scale")}) {
+        const QJsonValue value = meta.value(name);
+        if (value.isDouble())
+            out.fields.insert(name, std::clamp(value.toDouble(), 0.0, 1e6)); // the worker knows what it can draw
+    }
+    out.figure = QByteArray(frame.blob.data(), qsizetype(frame.blob.size()));
     return out;
 }
 

@@ -26,9 +26,18 @@ struct DoneFrame {
     QByteArray blob;
 };
 
+// What a cell wants from the server: so far a picture of a figure.
+struct AskFrame {
+    QString runId;
+    quint64 number = 0;
+    QJsonObject fields; // format, width, height, scale: checked
+    QByteArray figure;  // JSON of a plotly figure: not looked at
+};
+
 // Errors (protocol violations) carry a sentence that says what was wrong.
 Result<DisplayFrame> readDisplay(wire::Frame &frame);
 Result<DoneFrame> readDone(wire::Frame &frame);
+Result<AskFrame> readAsk(wire::Frame &frame);
 
 // The JSON object of a frame's meta; an error when it is not one.
 Result<QJsonObject> readMeta(const wire::Frame &frame);

@@ -18,6 +18,8 @@ struct HostConfig {
     QString spoolDirectory;        // server-owned, for outputs that are cut; empty = the system's temporary directory
     QStringList readOnlyPaths;     // further host paths that kernels may read (resources, fonts)
     QList<quint32> sessionUids;    // users of existing sessions: what a dead server left of them is ended at start
+    QString renderDirectory;       // where the workers that draw charts get theirs; its parents are passable (o+x). Empty: none
+    quint32 renderUid = 0;         // the first of Renderer::kUids that no session has; 0: the server's own (nonroot)
     QStringList imports;           // modules the zygote imports besides its own list
 };
 

@@ -222,6 +222,14 @@ bool KernelProcess::handle(wire::Frame &frame)
             finish(std::move(read.value()));
         return true;
     }
+    case wire::FrameType::Ask: {
+        Result<AskFrame> read = readAsk(frame);
+        if (!read) {
+            violation(read.error().message);
+            return false;
+        }
+        return onAsk(std::move(read.value()));
+    }
     default:
         violation(QStringLiteral("it sent a frame that is not a kernel's"));
         return false;

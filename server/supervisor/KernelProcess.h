@@ -31,6 +31,8 @@ public:
     // The zygote will report the death of its children.
     virtual bool zygoteServes() const = 0;
     virtual void runStarted(KernelProcess &kernel) = 0;
+    // A cell asks for something that the server does: answered by KernelProcess::answer(), unless `cancel` fired first.
+    virtual void asked(KernelProcess &kernel, AskFrame ask, CancelToken cancel) = 0;
     // Every process of the tree is gone (or was given up on); the kernel is not used after this call.
     virtual void treeGone(KernelProcess &kernel) = 0;
 };
@@ -55,6 +57,8 @@ public:
     OneShot<RunOutcome> run(RunRequest request);
     OneShot<RunOutcome> task(TaskRequest request);
     void interrupt();
+    // Of the question `number` of the run `runId`; passed over when that run or that wait has ended.
+    void answer(const QString &runId, quint64 number, Result<QByteArray> result);
     // Kills the tree; the current run ends as Killed with this cause.
     void kill(const QString &cause, const QString &reason, const QString &limit = {}, const QString &peak = {});
     // Interrupts the current run step by step (SIGINT, SIGUSR2, SIGKILL).
@@ -95,6 +99,8 @@ private:
     void onControl(std::uint32_t events);
     void readControl(bool untilEmpty);
     bool handle(wire::Frame &frame);
+    bool onAsk(AskFrame ask);
+    void sendAnswer(quint64 number, const Result<QByteArray> &result);
     void onPipe(Pipe pipe);
     void onQuiet();
     // Reads at most `budget` bytes; true while there may be more.

@@ -41,7 +41,7 @@ OneShot<RunOutcome> KernelProcess::task(TaskRequest request)
 {
     QJsonObject meta = request.arguments;
     meta.insert(QStringLiteral("task"), request.task);
-    return begin(wire::FrameType::Task, request.runId, std::move(meta), {}, request.timeout, request.cancel, {});
+    return begin(wire::FrameType::Task, request.runId, std::move(meta), request.blob, request.timeout, request.cancel, {});
 }
 
 RunOutcome KernelProcess::goneOutcome() const
@@ -71,7 +71,9 @@ OneShot<RunOutcome> KernelProcess::begin(wire::FrameType type, const QString &ru
     meta.insert(QStringLiteral("run"), runId);
     const QByteArray json = QJsonDocument(meta).toJson(QJsonDocument::Compact);
     try {
-        m_outgoing = QByteArray::fromStdString(
+        // Behind an answer that the last run did not read to its end.
+        m_outgoing.remove(0, std::exchange(m_sent, 0));
+        m_outgoing += QByteArray::fromStdString(
             wire::encode(type, {json.constData(), std::size_t(json.size())}, {code.constData(), std::size_t(code.size())}));
     } catch (const std::length_error &) {
         return settled(refusal(QStringLiteral("ValueError"),
@@ -89,7 +91,6 @@ OneShot<RunOutcome> KernelProcess::begin(wire::FrameType type, const QString &ru
     watchPipes(true);
     m_deadline.start(timeout);
     m_house->runStarted(*this);
-    m_sent = 0;
     write();
     return shot;
 }
@@ -197,6 +198,7 @@ void KernelProcess::settle(RunOutcome outcome)
     watchPipes(false);
     const std::unique_ptr<Run> run = std::move(m_run);
     run->cancel.reset();
+    run->askCancel.cancel();
     run->log.finish(outcome);
     // The limit may have been passed by the very last bytes: nothing to interrupt any more, but it is said.
     if (outcome.cause == u"output_limit")

@@ -20,6 +20,9 @@ struct KernelProcess::Run {
     bool interrupted = false; // by interrupt()
     QString cause, limit, peak;
     qint64 peakMemory = 0;
+    int asks = 0;              // questions of this run so far
+    quint64 asking = 0;        // the one that is being worked on; 0: none
+    CancelSource askCancel;
 };
 
 } // namespace power::supervisor

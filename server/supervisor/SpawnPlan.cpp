@@ -31,10 +31,14 @@ QJsonObject Host::plan(const KernelSpec &spec) const
     }
     for (const QString &path : m_config.readOnlyPaths)
         readOnly << path;
+    const bool renders = spec.runAs == u"render";
+    if (renders)
+        readOnly << QStringLiteral("/var/cache/fontconfig"); // else each browser reads all fonts anew
     // RLIMIT_DATA counts what the fork inherits too. Below the watchdog's limit by more than a fresh kernel uses
     // itself: MemoryError comes first, and the variables survive.
     const qint64 fresh = 40ll << 20;
-    const qint64 data = limits.memoryBytes > 0
+    // Not for a browser, which reserves far more than it uses: the watchdog is its limit.
+    const qint64 data = limits.memoryBytes > 0 && !renders
                             ? std::max(limits.memoryBytes / 100 * 88 - fresh, fresh) + m_baselineData
                             : 0;
     qint64 file = limits.fileBytes > 0 ? limits.fileBytes : limits.diskBytes;
@@ -56,7 +60,7 @@ QJsonObject Host::plan(const KernelSpec &spec) const
             {QStringLiteral("fileBytes"), file},
             {QStringLiteral("processes"), limits.processes},
             {QStringLiteral("openFiles"), limits.openFiles},
-            {QStringLiteral("allowUnixSockets"), false},
+            {QStringLiteral("allowUnixSockets"), renders},
             {QStringLiteral("cgroup"), QString()}};
 }
 
@@ -70,7 +74,7 @@ QJsonObject Host::kernelMeta(const KernelSpec &spec, const QByteArray &token) co
             {QStringLiteral("cwd"), inside},
             {QStringLiteral("home"), inside},
             {QStringLiteral("tmp"), moved ? QStringLiteral("/tmp") : spec.scratch},
-            {QStringLiteral("run_as"), QStringLiteral("kernel")}};
+            {QStringLiteral("run_as"), spec.runAs}};
 }
 
 } // namespace power::supervisor

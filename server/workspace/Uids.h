@@ -14,6 +14,9 @@ public:
     // Errors: Unavailable (the file cannot be written).
     static Result<UidRange> open(int root, quint32 uidBase, quint32 span);
     quint32 first() const { return m_first; }
+    // The last ones of the range are never given to workspaces.
+    static constexpr quint32 workers = 16;
+    quint32 firstWorker() const { return m_first + m_span - workers; }
 
     // The next free one in turn (not in `used`), recorded durably before it is given.
     Result<quint32> take(const QSet<quint32> &used);

@@ -105,6 +105,8 @@ public:
     virtual quint32 firstUid() const = 0;
     // Those of the range that own a session's directory now. Thread: any.
     virtual QList<quint32> uids() const = 0;
+    // The first of 16 uids of this range that no workspace gets: for the server's own workers; 0 as above.
+    virtual quint32 firstWorkerUid() const = 0;
     // slug empty = the principal `owner`: <root>/<session>; else <root>/.<slug>/<session>, its /tmp in
     // <root>/.scratch/<slug or "owner">/<session>. Made when missing, mode 0700. One object per session as
     // long as somebody holds it. Errors: InvalidArgument (session id, slug), Unavailable (disk).

@@ -59,6 +59,7 @@ class WorkspaceRoot : public Workspaces
 public:
     Result<Done> start(const QString &root, quint32 uidBase);
 
+    quint32 firstWorkerUid() const override { return m_uids ? m_uids->firstWorker() : 0; }
     quint32 firstUid() const override { return m_uids ? m_uids->first() : 0; }
     QList<quint32> uids() const override
     {

@@ -24,9 +24,11 @@ bool knownType(std::uint32_t type)
     switch (static_cast<FrameType>(type)) {
     case FrameType::Run:
     case FrameType::Task:
+    case FrameType::Answer:
     case FrameType::Ready:
     case FrameType::Display:
     case FrameType::Done:
+    case FrameType::Ask:
     case FrameType::Spawn:
     case FrameType::Kill:
     case FrameType::ZygoteReady:

@@ -15,10 +15,12 @@ enum class FrameType : std::uint16_t {
     // server -> kernel
     Run = 1,
     Task = 2,
+    Answer = 3,
     // kernel -> server
     Ready = 16,
     Display = 17,
     Done = 18,
+    Ask = 19,
     // server -> zygote
     Spawn = 32,
     Kill = 33,

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 
-RUN, TASK, READY, DISPLAY, DONE = 1, 2, 16, 17, 18
+RUN, TASK, ANSWER, READY, DISPLAY, DONE, ASK = 1, 2, 3, 16, 17, 18, 19
 SPAWN, KILL, ZYGOTE_READY, SPAWNED, SPAWN_FAILED, EXITED = 32, 33, 48, 49, 50, 51
 MAGIC = 0x31465750
 PROGRAM = os.path.join(os.environ.get("POWER_BIN", "."), "power-kernel")
@@ -172,6 +172,8 @@ class Kernel:
         self.pipes = {out_read: b"", err_read: b""}
         self.out, self.err = out_read, err_read
         self.runs = 0
+        self.asked = []
+        self.reply = lambda meta, blob: (False, "no browser here", b"")  # None: no answer
         kind, self.ready, _ = self.frames.next()
         assert kind == READY
         self.ready_seconds = time.monotonic() - started
@@ -204,6 +206,10 @@ class Kernel:
                     while (frame := self.frames.take()) is not None:
                         kind, meta, blob = frame
                         assert meta["run"] == str(self.runs), meta
+                        if kind == ASK:
+                            self.asked.append((meta, blob))
+                            if (reply := self.reply(meta, blob)) is not None:
+                                self.frames.send(ANSWER, {"ask": meta["ask"], "ok": reply[0], "error": reply[1]}, reply[2])
                         if kind == DISPLAY:
                             meta["data"], at = {}, 0
                             for part in meta["parts"]:

@@ -1,6 +1,8 @@
+import json
 import os
 import struct
 import unittest
+from threading import Timer
 
 from base import KernelTest
 
@@ -67,6 +69,41 @@ class Figures(KernelTest):
         self.assertEqual(self.names(answer), ["chart_002.html"])
         with open(os.path.join(self.kernel.workspace, "chart_002.html")) as file:
             self.assertIn("<html", file.read())
+
+    def test_plotly_image_is_asked_for(self):
+        self.ok("import plotly.graph_objects as go\nf = go.Figure(go.Bar(y=[1, 2]), layout={'width': 320})")
+        answer = self.ok("f.show()")
+        self.assertIn("no browser here", str(answer.done["notes"]))
+        self.kernel.reply = lambda meta, blob: (True, "", b"picture of %d bytes" % len(blob))
+        frame = self.ok("f").displays("figure")[0]
+        self.assertTrue(frame["data"]["image/png"].startswith(b"picture of"))
+        self.assertEqual(self.kernel.asked[-1][0]["what"], "render")
+        self.assertEqual(json.loads(self.kernel.asked[-1][1])["data"][0]["y"], [1, 2])
+        self.ok("f.write_image('own.pdf', height=200, scale=2)")
+        meta = self.kernel.asked[-1][0]
+        self.assertEqual([meta["format"], meta["width"], meta["height"], meta["scale"]], ["pdf", 320, 200, 2])
+        with open(os.path.join(self.kernel.workspace, "own.pdf"), "rb") as file:
+            self.assertTrue(file.read().startswith(b"picture of"))
+        self.assertIn("picture of", self.ok("f.to_image('svg')").result)
+        self.ok("import kaleido, plotly.io\nkaleido.write_fig_sync(f, path='k.png')\nplotly.io.write_images(f, 'i.jpg')\n"
+                "assert open('k.png').read().startswith('picture') and open('i.jpg').read().startswith('picture')")
+        self.fails("f.write_image('x.gif')", "ValueError")
+        self.kernel.reply = lambda meta, blob: (False, "no browser here", b"")
+        self.assertIn("no browser here", self.fails("f.write_image('x.png')", "Refused").done["error"]["value"])
+        self.assertIn("main", self.fails("from concurrent.futures import ThreadPoolExecutor as T\n"
+                                         "T(1).submit(f.to_image).result()", "Refused").done["error"]["value"])
+
+    def test_interrupt_while_asking(self):
+        self.ok("import plotly.graph_objects as go\nf = go.Figure(go.Bar(y=[1, 2]))")
+        self.kernel.reply = lambda meta, blob: Timer(0.2, self.kernel.interrupt).start()
+        self.kernel.start("f.to_image()")
+        answer = self.kernel.finish()
+        self.assertEqual(answer.done["status"], "interrupted")
+        # The answer that comes too late is passed over.
+        late = self.kernel.asked[-1][0]["ask"]
+        self.kernel.frames.send(3, {"ask": late, "ok": True}, b"late")
+        self.kernel.reply = lambda meta, blob: (True, "", b"in time")
+        self.assertEqual(self.ok("f.to_image()").result, "b'in time'")
 
     def plotly_stand_in(self):
         """The smallest package with plotly's shape, where the real one is not installed: tests the import hook."""

@@ -50,6 +50,9 @@ inline HostConfig config(const QString &spool)
     made.kernelProgram = binary("power-kernel");
     made.initProgram = binary("power-init");
     made.spoolDirectory = spool;
+    made.python = qEnvironmentVariable("POWER_PYTHON_ENV");
+    made.renderDirectory = spool + QStringLiteral("/render");
+    made.renderUid = ::geteuid() == 0 ? 140'000 + quint32(::getpid() % 1000) * 4 : 0;
     // The best tier of this machine; POWER_TEST_TIER runs the same tests in a lower one.
     made.forcedTier = qEnvironmentVariable("POWER_TEST_TIER");
     made.requiredTier = made.forcedTier;

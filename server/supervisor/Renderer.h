@@ -1,0 +1,58 @@
+// Pictures of charts, drawn by one-shot browser workers that no session shares.
+#pragma once
+#include "base/CancelToken.h"
+#include "base/OneShot.h"
+#include "supervisor/KernelFrames.h"
+#include "supervisor/KernelHost.h"
+#include <QCoroTask>
+#include <QObject>
+#include <QTimer>
+#include <deque>
+#include <memory>
+
+namespace power::supervisor {
+
+// Renderer: each picture is drawn by a process tree of its own, behind the sandbox of the tier, with its own uid and a
+// directory that is made for it and removed with it. Two draw at a time, others wait their turn. After a picture the
+// next worker is started in advance (it has seen nothing yet) and ended when nobody wants one for a minute.
+// Thread: the event loop's.
+class Renderer : public QObject
+{
+    Q_OBJECT
+public:
+    // directory: made with mode 0711; what is in it is removed. Empty: every picture is refused. uid: the first of
+    // kUids that belong to the workers alone; 0 = the server's own.
+    static constexpr int kUids = 4;
+    Renderer(KernelHost &host, QString directory, quint32 uid);
+    ~Renderer() override;
+
+    // Errors: InvalidArgument (the figure or its size), Busy (too many wait), Timeout, Cancelled, Unavailable (no browser,
+    // no sandbox for it, ended for its memory). The picture has at most 32 MiB.
+    QCoro::Task<Result<QByteArray>> draw(AskFrame ask, CancelToken cancel);
+    // No more workers in advance; ends the one that waits.
+    void stop();
+
+private:
+    struct Worker;
+    using Made = std::shared_ptr<Worker>;
+
+    QCoro::Task<Result<Made>> makeWorker(CancelToken cancel);
+    QCoro::Task<> makeSpare();
+    QCoro::Task<Result<QByteArray>> drawNow(AskFrame ask, CancelToken cancel);
+    QCoro::Task<> end(Made worker);
+    void next();
+
+    KernelHost &m_host;
+    QString m_directory;
+    quint32 m_uid;
+    int m_count = 0;
+    int m_drawing = 0;
+    bool m_stopping = false;
+    bool m_making = false; // a spare one
+    std::deque<OneShot<Done>> m_waiting;
+    Made m_spare;
+    QTimer m_spareEnd;
+    CancelSource m_stop;
+};
+
+} // namespace power::supervisor
