@@ -62,9 +62,9 @@ struct TaskRequest {
     QString runId;
     QString task;               // "query", "frames" ... (shared/wire/PROTOCOL.md)
     QJsonObject arguments;
-    QByteArray blob;
     std::chrono::milliseconds timeout{60'000};
     CancelToken cancel;
+    QByteArray blob{};          // what goes along with the arguments
 };
 
 // How a run ended. `Died` and `Killed`: the kernel is gone, variables are lost.
