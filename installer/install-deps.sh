@@ -3,7 +3,8 @@
 #
 #   install-deps.sh [build] [runtime] [test] [full]     the named groups (default: build runtime)
 #   install-deps.sh --packages NAME...                  just these packages
-#   install-deps.sh --list [GROUP...]                   print the packages and stop (for the Dockerfile)
+#   install-deps.sh --list [GROUP...]                   print the packages and stop
+#   install-deps.sh --libraries-of PROGRAM...           print the packages of the shared libraries these programs load
 #
 # When everything is there it asks only dpkg (about 30 ms): no apt-get update, no sudo. The PostgreSQL
 # package is kept from creating a cluster of its own: the server runs its own one (DATABASE_URL names another).
@@ -25,6 +26,12 @@ packages=()
 list=
 case "${1:-}" in
 --packages) shift; packages=("$@") ;;
+--libraries-of)
+    shift
+    # By file name: a merged /usr shows other directories than dpkg has on record.
+    mapfile -t files < <(ldd "$@" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u | xargs -r readlink -f | sed 's|.*/|*/|')
+    dpkg-query -S "${files[@]}" | cut -d: -f1 | sort -u
+    exit 0 ;;
 *)
     if [ "${1:-}" = --list ]; then list=1; shift; fi
     [ $# -gt 0 ] || set -- build runtime
