@@ -7,6 +7,7 @@
 #include <QDir>
 #include <QFile>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace power::app {
 
@@ -25,6 +26,34 @@ Result<Done> makeDataDirectory(const QString &path)
         return fail(ErrorCode::Unavailable, QStringLiteral("The data directory %1 cannot be made.").arg(path),
                     QStringLiteral("Set DATA_DIR to a directory this user may write."));
     ::chmod(QFile::encodeName(path).constData(), 0711);
+    return Done{};
+}
+
+// The nearest directory above (or at) `path` that other users cannot pass through; empty when there is none.
+QString closedDirectory(QString path)
+{
+    while (!path.isEmpty()) {
+        struct stat facts = {};
+        if (::stat(QFile::encodeName(path).constData(), &facts) == 0 && S_ISDIR(facts.st_mode) && !(facts.st_mode & S_IXOTH))
+            return path;
+        path.truncate(path.lastIndexOf(u'/'));
+    }
+    return {};
+}
+
+// Without a mount namespace a session's own uid must reach its workspace and the libraries by their host paths: a clone
+// below /root fails every session, so it is said at start and not by the first cell.
+Result<Done> sessionsCanEnter(const config::Settings &settings)
+{
+    for (const QString &path : {settings.sandboxDir, settings.pythonEnv}) {
+        const QString closed = closedDirectory(path);
+        if (!closed.isEmpty())
+            return fail(ErrorCode::Unavailable,
+                        QStringLiteral("Sessions run as users of their own here and cannot reach %1, because %2 is closed to them.")
+                            .arg(path, closed),
+                        QStringLiteral("Move it to a directory that everybody may pass through (--sandbox-dir, --python-env; /srv "
+                                       "or /opt for the clone), or run chmod o+x %1.").arg(closed));
+    }
     return Done{};
 }
 } // namespace
@@ -169,6 +198,8 @@ QCoro::Task<Result<Done>> Application::warmUp()
     log::info("kernels_ready", {{QStringLiteral("tier"), m_kernels->tier().tier}, {QStringLiteral("ms"), m_uptime.elapsed()}});
     if (!databaseReady)
         co_return Unexpected<Error>{databaseReady.error()};
+    if (::geteuid() == 0 && m_kernels->tier().tier == u"container")
+        co_return sessionsCanEnter(m_settings);
     co_return Done{};
 }
 
