@@ -157,24 +157,6 @@ private Q_SLOTS:
         QVERIFY2(story(drawn) == "d:True", describe(drawn));
     }
 
-    // More work than the time allows: the browser is ended, the session goes on.
-    void endlessDrawing()
-    {
-        QVERIFY(open({}));
-        QElapsedTimer clock;
-        clock.start();
-        const RunOutcome outcome = run(*m_kernel,
-                                       kFigure + "import numpy as np\n"
-                                                 "n = 1100\nf = go.Figure([go.Contour(z=np.random.rand(n, n)) for _ in range(1)])\n"
-                                                 "try: f.to_image('svg')\nexcept RuntimeError as e: print('refused:', e)",
-                                       120s);
-        QVERIFY2(outcome.status == RunStatus::Ok, describe(outcome));
-        QVERIFY2(clock.elapsed() < 90'000, QByteArray::number(clock.elapsed()));
-        qInfo("ended after %lld ms: %s", clock.elapsed(), story(outcome).left(200).constData());
-        QVERIFY2(story(outcome).startsWith("o:refused:"), story(outcome));
-        QCOMPARE(story(run(*m_kernel, "1+1")), QByteArray("d:2"));
-    }
-
     void nothingIsLeft()
     {
         m_kernel.reset();
