@@ -21,6 +21,14 @@ def tasks():
     return names
 
 
+def keep_matplotlibrc():
+    """matplotlib passes over a configuration directory that it may not write to, and with it the fonts named there:
+    the file itself has to be named, here and for the Python programs that a cell starts."""
+    file = os.path.join(os.environ.get("MPLCONFIGDIR", ""), "matplotlibrc")
+    if os.path.isabs(file) and os.access(file, os.R_OK):
+        os.environ.setdefault("MATPLOTLIBRC", file)
+
+
 def rss_mb():
     with open("/proc/self/statm") as statm:
         return round(int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20, 1)
@@ -48,6 +56,7 @@ def warm_up(extra):
     """(fit to serve, JSON of the ZygoteReady frame)."""
     begin = time.monotonic()
     report = {"pid": os.getpid(), "python": platform.python_version(), "imports": [], "missing": []}
+    keep_matplotlibrc()
     for name in HOT + list(extra):
         at, before = time.monotonic(), rss_mb()
         try:

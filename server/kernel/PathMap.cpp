@@ -1,4 +1,5 @@
 #include "kernel/PathMap.h"
+#include <alloca.h>
 #include <cerrno>
 #include <climits>
 #include <cstdarg>
@@ -8,6 +9,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <spawn.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
@@ -58,6 +60,70 @@ bool backward(char *path, std::size_t size)
     return true;
 }
 
+bool inWord(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && std::strchr("_-./~$", c));
+}
+
+// `text` with every path in it replaced, into `out` (null: only counts). Bytes with the final zero. A path
+// begins where no name or path goes on, so that the commands of a shell ("cat </tmp/a") are covered too.
+std::size_t translate(const char *text, char *out)
+{
+    std::size_t size = 0;
+    const auto add = [&](const char *from, std::size_t count) {
+        if (out) std::memcpy(out + size, from, count);
+        size += count;
+    };
+    for (const char *at = text; *at;) {
+        const std::pair<std::string, std::string> *rule = nullptr;
+        if (*at == '/' && (at == text || !inWord(at[-1]))) {
+            for (const auto &each : *pathRules) {
+                if (std::strncmp(at, each.first.c_str(), each.first.size()) != 0) continue;
+                const char after = at[each.first.size()];
+                if (after != '\0' && after != '/' && inWord(after)) continue;
+                rule = &each;
+                break;
+            }
+        }
+        if (rule) {
+            add(rule->second.data(), rule->second.size());
+            at += rule->first.size();
+        } else {
+            add(at++, 1);
+        }
+    }
+    add("", 1);
+    return size;
+}
+
+constexpr std::size_t kMostArguments = 1u << 20; // bytes on the stack of the caller
+
+// Bytes that translated() needs for these arguments; 0 = nothing to do.
+std::size_t roomFor(char *const *arguments)
+{
+    if (!pathRules || !arguments) return 0;
+    std::size_t count = 1, bytes = 0;
+    for (; arguments[count - 1]; ++count)
+        bytes += translate(arguments[count - 1], nullptr);
+    return count * sizeof(char *) + bytes;
+}
+
+// In `room`: the arguments with their paths replaced. No allocation: the caller may be the child of a vfork.
+char *const *translated(char *const *arguments, void *room)
+{
+    std::size_t count = 1;
+    while (arguments[count - 1])
+        ++count;
+    auto list = static_cast<char **>(room);
+    auto text = reinterpret_cast<char *>(list + count);
+    for (std::size_t i = 0; i + 1 < count; ++i) {
+        list[i] = text;
+        text += translate(arguments[i], text);
+    }
+    list[count - 1] = nullptr;
+    return list;
+}
+
 template <typename Function>
 Function next(const char *name)
 {
@@ -75,7 +141,10 @@ void mapPaths(std::vector<std::pair<std::string, std::string>> rules)
 
 using power::kernel::backward;
 using power::kernel::forward;
+using power::kernel::kMostArguments;
 using power::kernel::next;
+using power::kernel::roomFor;
+using power::kernel::translated;
 
 // The functions get names of their own and libc's symbol, so that libc's headers have no say in their
 // declaration.
@@ -88,6 +157,19 @@ using power::kernel::next;
         char room[PATH_MAX];                                                                                 \
         path = forward(path, room);                                                                          \
         return real args;                                                                                    \
+    }
+// Looked up before main(): the child of a vfork must not take the loader's lock.
+#define MAPPED_EXEC(name, params, args, tooLong)                                                             \
+    static const auto real_##name = next<int(*) params>(#name);                                              \
+    extern "C" int power_##name params EXPORTED(name);                                                       \
+    extern "C" int power_##name params                                                                       \
+    {                                                                                                        \
+        char room[PATH_MAX];                                                                                 \
+        path = forward(path, room);                                                                          \
+        const std::size_t size = roomFor(arguments);                                                         \
+        if (size > kMostArguments) tooLong;                                                                  \
+        if (size > 0) arguments = translated(arguments, alloca(size));                                       \
+        return real_##name args;                                                                             \
     }
 #define MAPPED_TWO(result, name, params, args)                                                               \
     extern "C" result power_##name params EXPORTED(name);                                                    \
@@ -199,6 +281,22 @@ MAPPED_TWO(int, linkat, (int at, const char *path, int toAt, const char *to, int
            (at, path, toAt, to, flags))
 MAPPED_TWO(int, symlink, (const char *path, const char *to), (path, to))
 MAPPED_TWO(int, symlinkat, (const char *path, int toAt, const char *to), (path, toAt, to))
+
+#define TOO_LONG return errno = E2BIG, -1
+MAPPED_EXEC(execve, (const char *path, char *const *arguments, char *const *environment),
+            (path, arguments, environment), TOO_LONG)
+MAPPED_EXEC(execv, (const char *path, char *const *arguments), (path, arguments), TOO_LONG)
+MAPPED_EXEC(execvp, (const char *path, char *const *arguments), (path, arguments), TOO_LONG)
+MAPPED_EXEC(execvpe, (const char *path, char *const *arguments, char *const *environment),
+            (path, arguments, environment), TOO_LONG)
+MAPPED_EXEC(posix_spawn,
+            (pid_t * pid, const char *path, const posix_spawn_file_actions_t *actions,
+             const posix_spawnattr_t *attributes, char *const *arguments, char *const *environment),
+            (pid, path, actions, attributes, arguments, environment), return E2BIG)
+MAPPED_EXEC(posix_spawnp,
+            (pid_t * pid, const char *path, const posix_spawn_file_actions_t *actions,
+             const posix_spawnattr_t *attributes, char *const *arguments, char *const *environment),
+            (pid, path, actions, attributes, arguments, environment), return E2BIG)
 
 // The six letters at the end of a template are the answer.
 #define MAPPED_TEMPLATE(result, name, params, args)                                                          \

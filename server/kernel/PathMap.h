@@ -1,7 +1,7 @@
 // Paths of user code where no mount namespace can make them true: /tmp and /app/sandbox_data/<session>.
 // PathMap.cpp defines libc's file functions in the executable, so that every library of the process (CPython,
-// pandas' C reader, sqlite, PIL, Arrow ...) calls them instead of libc's. Child processes after an exec are
-// not covered.
+// pandas' C reader, sqlite, PIL, Arrow ...) calls them instead of libc's. A program that is
+// started does not see the translation, so paths in its arguments (also inside of a shell's command) are replaced.
 #pragma once
 #include <string>
 #include <utility>
