@@ -91,6 +91,12 @@ def outside(path, rules):
     return path
 
 
+# When not the cell but the kernel's own code fails twice in a row, it cannot be helped any more.
+BROKEN = "This is a failure of the kernel itself; an earlier cell probably changed Python's own modules or builtins. "
+STAYS = "Undo that, or call again: when it fails once more the kernel is replaced."
+REPLACED = "The kernel is replaced: the next call starts with fresh variables, files are kept."
+
+
 def settle(info):
     """The forked child becomes a session of its own."""
     rules = path_rules(info.get("plan") or {})
@@ -171,6 +177,7 @@ def main(info):
     session = cell.Session(state["shell"])
     session.start(directory)
     _power.send(READY, json.dumps({"pid": os.getpid(), "python": platform.python_version()}).encode(), b"")
+    failures = 0
     while True:
         frame = _power.receive()
         if frame is None:
@@ -182,6 +189,7 @@ def main(info):
                 run(session, meta, blob)
             elif kind == TASK:
                 task(session, meta)
+            failures = 0
         except ConnectionError:
             os._exit(0)
         except BaseException as error:  # an interrupt between two lines of the kernel's own
@@ -190,5 +198,10 @@ def main(info):
             name = type(error).__name__
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
             done = {"status": status, "error": {"name": name, "value": str(error)[:2000]}, "hard": _power.was_hard()}
+            if status == "error":
+                failures += 1
+                done["error"]["hint"] = BROKEN + (REPLACED if failures > 1 else STAYS)
             done.update(count=session.count, variables=0)
             send_done(meta["run"], done, b"", [])
+            if failures > 1:
+                os._exit(70)

@@ -12,6 +12,7 @@ namespace power::operations {
 namespace {
 constexpr qint64 kLargestImage = 3'500'000; // bytes sent as an image block
 constexpr qint64 kLargestText = 20'000;     // bytes of a text file sent as text
+constexpr int kMostListed = 200'000;         // files of a session that are counted
 constexpr int kLargestBase64 = 30'000;      // bytes of a file sent as base64 (40,000 characters)
 
 QCoro::Task<Result<Answer>> uploadFile(Services *services, Caller caller, QJsonObject arguments)
@@ -68,7 +69,7 @@ QCoro::Task<Result<Answer>> fetchFile(Services *services, Caller caller, QJsonOb
     auto stored = co_await services->files.store(key->principal, key->id, space, relative);
     const QJsonObject info = fileInfo(*space, key->id, facts, stored ? &*stored : nullptr, caller.baseUrl);
     const QString mime = info.value(QStringLiteral("mime_type")).toString();
-    const QString headline = QStringLiteral("File: %1 (%2, %3)").arg(relative, humanSize(facts.size), mime);
+    const QString headline = QStringLiteral("File: %1 (%2, %3)").arg(shownName(relative), humanSize(facts.size), mime);
     const QString link = stored ? QStringLiteral("\nDownload URL: ") + caller.baseUrl + stored->downloadPath()
                                 : QStringLiteral("\nNo link: ") + stored.error().text();
     const bool base64 = arguments.value(QStringLiteral("encoding")).toString() == u"base64";
@@ -116,7 +117,11 @@ QCoro::Task<Result<Answer>> listFiles(Services *services, Caller caller, QJsonOb
     auto space = *workspace;
     const int limit = arguments.value(QStringLiteral("limit")).toInt(100);
     const int offset = arguments.value(QStringLiteral("offset")).toInt(0);
-    const QList<workspace::FileFacts> all = space->list();
+    std::function<Result<QList<workspace::FileFacts>>()> walk = [space]() -> Result<QList<workspace::FileFacts>> {
+        return space->list(kMostListed);
+    };
+    const Result<QList<workspace::FileFacts>> walked = co_await offload<QList<workspace::FileFacts>>(std::move(walk));
+    const QList<workspace::FileFacts> &all = walked.value();
     const QString principal = key->principal;
     const QString id = key->id;
     auto known = co_await services->files.list(principal, id);
@@ -152,7 +157,7 @@ QCoro::Task<Result<Answer>> listFiles(Services *services, Caller caller, QJsonOb
     for (const auto value : std::as_const(files)) {
         const QJsonObject file = value.toObject();
         const QString url = file.value(QStringLiteral("download_url")).toString();
-        text += QStringLiteral("\n%1 (%2) %3").arg(file.value(QStringLiteral("path")).toString().section(u'/', 1),
+        text += QStringLiteral("\n%1 (%2) %3").arg(shownName(file.value(QStringLiteral("path")).toString().section(u'/', 1)),
                                                   file.value(QStringLiteral("size_human")).toString(),
                                                   url.isEmpty() ? QStringLiteral("no link: larger than the store takes") : url);
     }

@@ -94,6 +94,15 @@ QString errorHeadline(const RunOutcome &outcome)
     return outcome.errorValue.isEmpty() ? outcome.errorName : outcome.errorName + QStringLiteral(": ") + outcome.errorValue;
 }
 
+QString tracebackText(const RunOutcome &outcome)
+{
+    static const QString heading = QStringLiteral("Traceback (most recent call last):\n");
+    QString traceback = outcome.traceback.trimmed();
+    if (traceback.startsWith(heading))
+        traceback.remove(0, heading.size());
+    return traceback;
+}
+
 QString whatHappened(const RunOutcome &outcome)
 {
     const QString stage = outcome.hardInterrupt ? QStringLiteral("interrupted (hard: it ignored the first interrupt)")
@@ -104,7 +113,7 @@ QString whatHappened(const RunOutcome &outcome)
         return {};
     case RunStatus::Interrupted:
         return QStringLiteral("The run was %1: %2%3. Variables and files are kept.")
-            .arg(stage, outcome.cause.isEmpty() ? QStringLiteral("cancelled") : outcome.cause,
+            .arg(stage, outcome.cause.isEmpty() ? QStringLiteral("it raised KeyboardInterrupt") : outcome.cause,
                  outcome.limit.isEmpty() ? QString() : QStringLiteral(" (limit %1)").arg(outcome.limit));
     case RunStatus::Killed:
         return QStringLiteral("The kernel was ended: %1%2%3. Variables are lost, files are kept.")
@@ -136,6 +145,17 @@ QString nextStepOf(const RunOutcome &outcome)
     return {};
 }
 } // namespace
+
+QString shownName(const QString &name)
+{
+    QString shown;
+    for (const QChar c : name) {
+        const bool hidden = c.category() == QChar::Other_Control || c.category() == QChar::Other_Format
+                         || c.category() == QChar::Separator_Line || c.category() == QChar::Separator_Paragraph;
+        shown += hidden ? QStringLiteral("\\u%1").arg(uint(c.unicode()), 4, 16, QLatin1Char('0')) : QString(c);
+    }
+    return shown;
+}
 
 QString humanSize(qint64 bytes)
 {
@@ -178,17 +198,14 @@ QList<Block> runBlocks(const sessions::RunReport &report, const QString &baseUrl
         addLine(text, happened);
     if (outcome.status == RunStatus::Error) {
         addLine(text, QStringLiteral("Execution Error: ") + errorHeadline(outcome));
-        QString traceback = outcome.traceback.trimmed();
-        static const QString heading = QStringLiteral("Traceback (most recent call last):\n");
-        if (traceback.startsWith(heading))
-            traceback.remove(0, heading.size());
+        const QString traceback = tracebackText(outcome);
         if (!traceback.isEmpty() && traceback != errorHeadline(outcome))
             addLine(text, QStringLiteral("Traceback:\n") + traceback);
         if (!outcome.hint.isEmpty())
             addLine(text, QStringLiteral("Hint: ") + outcome.hint);
     } else if (outcome.status != RunStatus::Ok) {
         if (!outcome.traceback.isEmpty())
-            addLine(text, QStringLiteral("Traceback:\n") + outcome.traceback.trimmed());
+            addLine(text, QStringLiteral("Traceback:\n") + tracebackText(outcome));
         addLine(text, QString::fromUtf8(QJsonDocument(failureFacts(report)).toJson(QJsonDocument::Compact)));
     }
     if (text.isEmpty())
@@ -197,16 +214,16 @@ QList<Block> runBlocks(const sessions::RunReport &report, const QString &baseUrl
     Block tail;
     for (const files::StoredFile &file : report.files) {
         addLine(tail.text, QStringLiteral("File: %1 (%2)\nDownload URL: %3")
-                               .arg(file.name, humanSize(file.size), baseUrl + file.downloadPath()));
+                               .arg(shownName(file.name), humanSize(file.size), baseUrl + file.downloadPath()));
     }
     for (const sessions::UnlinkedFile &file : report.unlinked)
-        addLine(tail.text, QStringLiteral("File: %1 (%2), no link: %3").arg(file.path, humanSize(file.size), file.reason.text()));
+        addLine(tail.text, QStringLiteral("File: %1 (%2), no link: %3").arg(shownName(file.path), humanSize(file.size), file.reason.text()));
     for (const QString &note : outcome.notes)
         addLine(tail.text, note);
     if (!report.kernelNote.isEmpty() && !report.sessionIsNew)
         addLine(tail.text, report.kernelNote);
     if (!report.remaining.isEmpty())
-        addLine(tail.text, QStringLiteral("Files: ") + report.remaining.join(QStringLiteral(", ")));
+        addLine(tail.text, QStringLiteral("Files: ") + shownName(report.remaining.join(QStringLiteral(", "))));
     if (report.queuePosition > 0)
         addLine(tail.text, QStringLiteral("Waited %1 ms at position %2 of the session's queue.")
                                .arg(report.queuedFor.count()).arg(report.queuePosition));

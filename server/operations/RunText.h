@@ -17,5 +17,7 @@ QJsonObject failureFacts(const sessions::RunReport &report);
 
 // "34.2 KB"
 QString humanSize(qint64 bytes);
+// A file name as text of an answer: line breaks, control and direction characters (user code chooses names) as \uXXXX.
+QString shownName(const QString &name);
 
 } // namespace power::operations

@@ -14,19 +14,19 @@ public:
     std::shared_ptr<workspace::Workspace> workspace;
     std::unique_ptr<supervisor::Kernel> kernel;
     RunQueue queue;
-    bool isNew = false;          // made by the first call that opened it
-    bool deleted = false;
+    bool isNew = false;          // made by the first call that opened it; until a run has told so
+    bool deleted = false;        // being removed: nothing may start any more
     bool hadKernel = false;      // in this life of the server
-    QString lossReason;          // why the last kernel is gone; told once
+    bool manyFiles = false;      // looking for changes takes long: not on the event loop
+    QString lossReason;          // why the last kernel is gone
+    QString untold;              // the note on the present kernel, until a run has told it
     int executionCount = 0;
     int variables = 0;
     QDateTime lastUsed = QDateTime::currentDateTimeUtc();
 
     bool kernelAlive() const { return kernel && kernel->isAlive(); }
-    // What an agent must know before it relies on variables; empty while the kernel is warm.
+    // What an agent must know before it relies on variables, for a kernel that is about to be started.
     QString kernelNote(bool existedBefore) const;
-    // "a.csv, b.png and 3 more"; empty without files.
-    QStringList remainingFiles() const;
 };
 
 } // namespace power::sessions

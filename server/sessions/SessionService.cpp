@@ -1,6 +1,7 @@
 #include "sessions/SessionService.h"
 #include "base/Ids.h"
 #include "base/Log.h"
+#include "base/Offload.h"
 #include "sessions/LiveSession.h"
 #include "sessions/SessionRecords.h"
 #include <QFile>
@@ -9,6 +10,14 @@
 namespace power::sessions {
 
 using namespace std::chrono_literals;
+
+namespace {
+// Longer than this on the event loop, and the next look at the session's files happens beside it.
+constexpr auto kLongLook = 5ms;
+// A run that is being killed ends within this; then its session is removed all the same.
+constexpr auto kUnwind = 10s;
+constexpr int kRemainingTold = 20;
+} // namespace
 
 SessionService::SessionService(Config config, supervisor::KernelHost &host, workspace::Workspaces &workspaces,
                                files::FileStore &files, SessionRecords &records, QObject *parent)
@@ -35,8 +44,14 @@ int SessionService::liveKernels() const
 
 Result<std::shared_ptr<LiveSession>> SessionService::open(const SessionKey &key)
 {
-    if (auto found = m_live.value(key.text()))
+    if (m_stopping)
+        return fail(ErrorCode::Unavailable, QStringLiteral("The server is shutting down."), QStringLiteral("Try again in a minute."));
+    if (auto found = m_live.value(key.text())) {
+        if (found->deleted)
+            return fail(ErrorCode::Busy, QStringLiteral("Session '%1' is just being deleted.").arg(key.id),
+                        QStringLiteral("Call again in a few seconds to start it afresh, or use another session_id."));
         return found;
+    }
     const bool existed = m_workspaces.exists(key.slug, key.id);
     auto workspace = m_workspaces.openSession(key.slug, key.id);
     if (!workspace)
@@ -63,6 +78,7 @@ QCoro::Task<Result<Done>> SessionService::ensureKernel(std::shared_ptr<LiveSessi
 {
     if (session->kernelAlive())
         co_return Done{};
+    session->untold = session->kernelNote(!session->isNew);
     session->kernel.reset();
     if (m_config.maxSessions > 0 && liveKernels() >= m_config.maxSessions) {
         const std::chrono::minutes unused{1};
@@ -88,7 +104,12 @@ QCoro::Task<Result<Done>> SessionService::ensureKernel(std::shared_ptr<LiveSessi
     }
     if (!spawned)
         co_return Unexpected<Error>{spawned.error()};
+    const Result<Done> still = mayStart(*session); // else the fresh kernel ends with `spawned`
+    if (!still)
+        co_return still;
     session->kernel = std::move(*spawned);
+    session->hadKernel = true;
+    session->lossReason.clear();
     session->executionCount = 0;
     session->variables = 0;
     std::weak_ptr<LiveSession> weak = session;
@@ -169,22 +190,16 @@ QCoro::Task<Result<RunReport>> SessionService::run(RunCall call)
                        QStringLiteral("Try again, raise timeout, or use another session_id: sessions run in parallel."),
                        {{QStringLiteral("queue_position"), position}});
     }
-    if (session->deleted)
-        co_return fail(ErrorCode::NotFound, QStringLiteral("Session '%1' was deleted while this call waited.").arg(call.key.id),
-                       QStringLiteral("Call again to start it afresh."));
-
-    report->sessionIsNew = std::exchange(session->isNew, false);
-    const bool warm = session->kernelAlive();
-    if (!warm)
-        report->kernelNote = session->kernelNote(!report->sessionIsNew);
+    const Result<Done> may = mayStart(*session);
+    if (!may)
+        co_return Unexpected<Error>{may.error()};
     const Result<Done> ready = co_await ensureKernel(session, call.cancel);
     if (!ready)
         co_return Unexpected<Error>{ready.error()};
-    const bool variablesLost = !warm && !report->sessionIsNew;
-    if (variablesLost)
-        report->remaining = session->remainingFiles();
-    session->hadKernel = true;
-    session->lossReason.clear();
+    report->sessionIsNew = std::exchange(session->isNew, false);
+    report->kernelNote = std::exchange(session->untold, QString());
+    if (!report->kernelNote.isEmpty() && !report->sessionIsNew)
+        report->remaining = co_await remainingFiles(session);
 
     supervisor::RunRequest request;
     request.runId = report->runId;
@@ -198,15 +213,22 @@ QCoro::Task<Result<RunReport>> SessionService::run(RunCall call)
                 progress(QString::fromUtf8(event.text));
         };
     }
-    session->workspace->beginChanges();
+    co_await beginChanges(session);
+    const Result<Done> unchanged = mayStart(*session);
+    if (!unchanged)
+        co_return Unexpected<Error>{unchanged.error()};
     report->outcome = co_await session->kernel->run(std::move(request));
+    if (session->deleted)
+        co_return fail(ErrorCode::NotFound,
+                       QStringLiteral("Session '%1' was deleted while this call ran; the run was ended.").arg(call.key.id),
+                       QStringLiteral("Call again to start it afresh."));
     session->lastUsed = QDateTime::currentDateTimeUtc();
     session->executionCount = report->outcome.executionCount;
     session->variables = report->outcome.variables;
     if (!report->outcome.variablesSurvived) {
         if (session->lossReason.isEmpty())
             session->lossReason = session->kernel ? session->kernel->deathReason() : report->outcome.cause;
-        report->remaining = session->remainingFiles();
+        report->remaining = co_await remainingFiles(session);
     }
     keepWholeOutput(*session, *report);
     co_await collectFiles(session, report);
@@ -234,9 +256,66 @@ void SessionService::keepWholeOutput(LiveSession &session, RunReport &report)
     report.outcome.outputFile.clear();
 }
 
+Result<Done> SessionService::mayStart(const LiveSession &session) const
+{
+    if (session.deleted)
+        return fail(ErrorCode::NotFound, QStringLiteral("Session '%1' was deleted while this call waited.").arg(session.key.id),
+                    QStringLiteral("Call again to start it afresh."));
+    if (m_stopping)
+        return fail(ErrorCode::Unavailable, QStringLiteral("The server is shutting down."), QStringLiteral("Try again in a minute."));
+    return Done{};
+}
+
+QCoro::Task<> SessionService::beginChanges(std::shared_ptr<LiveSession> session)
+{
+    auto workspace = session->workspace;
+    if (session->manyFiles) {
+        std::function<Result<Done>()> work = [workspace]() -> Result<Done> {
+            workspace->beginChanges();
+            return Done{};
+        };
+        const Result<Done> begun = co_await offload<Done>(std::move(work));
+        Q_UNUSED(begun);
+        co_return;
+    }
+    const auto started = std::chrono::steady_clock::now();
+    workspace->beginChanges();
+    session->manyFiles = std::chrono::steady_clock::now() - started > kLongLook;
+}
+
+QCoro::Task<workspace::Workspace::Changes> SessionService::takeChanges(std::shared_ptr<LiveSession> session)
+{
+    using Changes = workspace::Workspace::Changes;
+    auto workspace = session->workspace;
+    const auto started = std::chrono::steady_clock::now();
+    if (!session->manyFiles) {
+        Changes changes = workspace->takeChanges();
+        session->manyFiles = std::chrono::steady_clock::now() - started > kLongLook;
+        co_return changes;
+    }
+    std::function<Result<Changes>()> work = [workspace]() -> Result<Changes> { return workspace->takeChanges(); };
+    Result<Changes> taken = co_await offload<Changes>(std::move(work));
+    session->manyFiles = std::chrono::steady_clock::now() - started > kLongLook;
+    co_return std::move(taken.value());
+}
+
+QCoro::Task<QStringList> SessionService::remainingFiles(std::shared_ptr<LiveSession> session)
+{
+    auto workspace = session->workspace;
+    std::function<Result<QStringList>()> work = [workspace]() -> Result<QStringList> {
+        QStringList names;
+        const auto files = workspace->list(kRemainingTold);
+        for (const auto &file : files)
+            names << file.path;
+        return names;
+    };
+    Result<QStringList> names = co_await offload<QStringList>(std::move(work));
+    co_return std::move(names.value());
+}
+
 QCoro::Task<> SessionService::collectFiles(std::shared_ptr<LiveSession> session, std::shared_ptr<RunReport> report)
 {
-    const workspace::Workspace::Changes changes = session->workspace->takeChanges();
+    const workspace::Workspace::Changes changes = co_await takeChanges(session);
     report->removed = changes.removed;
     if (changes.truncated)
         report->outcome.notes << QStringLiteral("More files were written than are listed; list_files shows them all.");
@@ -260,14 +339,22 @@ QCoro::Task<Result<supervisor::RunOutcome>> SessionService::task(SessionKey key,
     if (!opened)
         co_return Unexpected<Error>{opened.error()};
     std::shared_ptr<LiveSession> session = *opened;
+    if (session->queue.isBusy() && session->queue.waiting() >= m_config.maxQueued)
+        co_return fail(ErrorCode::Busy,
+                       QStringLiteral("Session '%1' already has %2 calls waiting.").arg(key.id).arg(session->queue.waiting()),
+                       QStringLiteral("Wait for them, or use another session_id: sessions run in parallel."));
     auto turn = co_await session->queue.enter(timeout, cancel);
+    if (!turn && turn.error().code == ErrorCode::Cancelled)
+        co_return Unexpected<Error>{turn.error()};
     if (!turn)
         co_return fail(ErrorCode::Busy, QStringLiteral("Session '%1' is busy with another call.").arg(key.id),
                        QStringLiteral("Try again when it has finished."));
+    const Result<Done> may = mayStart(*session);
+    if (!may)
+        co_return Unexpected<Error>{may.error()};
     const Result<Done> ready = co_await ensureKernel(session, cancel);
     if (!ready)
         co_return Unexpected<Error>{ready.error()};
-    session->hadKernel = true;
     supervisor::TaskRequest request{newUuid(), task, arguments, timeout, cancel};
     supervisor::RunOutcome outcome = co_await session->kernel->task(std::move(request));
     session->lastUsed = QDateTime::currentDateTimeUtc();
@@ -357,20 +444,41 @@ QCoro::Task<Result<SessionInfo>> SessionService::get(SessionKey key)
 
 QCoro::Task<Result<Done>> SessionService::remove(SessionKey key)
 {
-    const auto live = m_live.take(key.text());
+    auto live = m_live.value(key.text());
+    if (live && live->deleted)
+        co_return fail(ErrorCode::Busy, QStringLiteral("Session '%1' is just being deleted by another call.").arg(key.id),
+                       QStringLiteral("It is gone in a few seconds."));
+    if (!live && m_workspaces.exists(key.slug, key.id)) { // so that no call opens it meanwhile
+        auto opened = open(key);
+        if (!opened)
+            co_return Unexpected<Error>{opened.error()};
+        live = *opened;
+    }
+    if (live)
+        live->deleted = true;
     auto row = co_await m_records.get(key);
-    const bool known = live || m_workspaces.exists(key.slug, key.id) || (row && *row);
-    if (!known)
+    if (!live && !(row && *row))
         co_return fail(ErrorCode::NotFound, QStringLiteral("There is no session '%1'.").arg(key.id),
                        QStringLiteral("list_sessions shows the existing ones."));
     if (live) {
-        live->deleted = true;
         if (live->kernel)
             co_await live->kernel->stop();
+        // What runs or waits sees that the session is deleted and leaves.
+        const std::chrono::milliseconds most = kUnwind;
+        const CancelToken none;
+        const auto turn = co_await live->queue.enter(most, none);
+        Q_UNUSED(turn);
+        live->kernel.reset();
     }
-    const Result<Done> gone = m_workspaces.removeSession(key.slug, key.id);
-    if (!gone)
+    workspace::Workspaces *workspaces = &m_workspaces;
+    std::function<Result<Done>()> work = [workspaces, key] { return workspaces->removeSession(key.slug, key.id); };
+    const Result<Done> gone = co_await offload<Done>(std::move(work));
+    if (live && m_live.value(key.text()) == live)
+        m_live.remove(key.text());
+    if (!gone && m_workspaces.exists(key.slug, key.id))
         co_return Unexpected<Error>{gone.error()};
+    if (!gone) // out of reach already; what is left goes at the next start
+        log::warning("session_files_left", {{QStringLiteral("session"), key.id}, {QStringLiteral("reason"), gone.error().message}});
     const QString everyFile;
     const Result<Done> forgotten = co_await m_files.forget(key.principal, key.id, everyFile);
     if (!forgotten)
@@ -382,11 +490,15 @@ QCoro::Task<Result<Done>> SessionService::remove(SessionKey key)
 QCoro::Task<> SessionService::stop()
 {
     m_idleTimer.stop();
-    const auto sessions = m_live.values();
-    for (const auto &session : sessions) {
+    m_stopping = true;
+    // All at once: the end of a kernel without a zygote to report it takes seconds.
+    std::vector<QCoro::Task<>> ends;
+    for (const auto &session : std::as_const(m_live)) {
         if (session->kernel)
-            co_await session->kernel->stop();
+            ends.push_back(session->kernel->stop());
     }
+    for (QCoro::Task<> &end : ends)
+        co_await end;
     co_await m_records.flush();
 }
 

@@ -55,6 +55,12 @@ private:
     Result<std::shared_ptr<LiveSession>> open(const SessionKey &key);
     QCoro::Task<Result<Done>> ensureKernel(std::shared_ptr<LiveSession> session, CancelToken cancel);
     QCoro::Task<bool> evictIdlest(std::shared_ptr<LiveSession> except, std::chrono::minutes unusedFor);
+    // Error: the session was deleted or the server stops; nothing may start.
+    Result<Done> mayStart(const LiveSession &session) const;
+    // Change detection; a workspace with very many files is looked at beside the event loop.
+    QCoro::Task<> beginChanges(std::shared_ptr<LiveSession> session);
+    QCoro::Task<workspace::Workspace::Changes> takeChanges(std::shared_ptr<LiveSession> session);
+    QCoro::Task<QStringList> remainingFiles(std::shared_ptr<LiveSession> session);
     QCoro::Task<> collectFiles(std::shared_ptr<LiveSession> session, std::shared_ptr<RunReport> report);
     void keepWholeOutput(LiveSession &session, RunReport &report);
     void evictExpired();
@@ -66,6 +72,7 @@ private:
     SessionRecords &m_records;
     QHash<QString, std::shared_ptr<LiveSession>> m_live;
     QTimer m_idleTimer;
+    bool m_stopping = false;
 };
 
 } // namespace power::sessions

@@ -70,7 +70,7 @@ private:
     void searchByTime(Collected &written);
     void takeSeen(Collected &written, QStringList &removed);
     void takeStillOpen(Collected &written);
-    void takeByWalk(Collected &written, QStringList &removed);
+    void takeByWalk(Collected now, Collected &written, QStringList &removed);
 
     std::shared_ptr<ChangeHub> m_hub;
     std::shared_ptr<const OpenPlaces> m_places;

@@ -309,9 +309,8 @@ void ChangeTracker::takeStillOpen(Collected &written)
     }
 }
 
-void ChangeTracker::takeByWalk(Collected &written, QStringList &removed)
+void ChangeTracker::takeByWalk(Collected now, Collected &written, QStringList &removed)
 {
-    Collected now = snapshot();
     for (auto it = now.cbegin(); it != now.cend(); ++it) {
         const auto before = m_before.constFind(it.key());
         if (before == m_before.constEnd() || !(*before == *it)) written.insert(it.key(), *it);
@@ -325,13 +324,17 @@ void ChangeTracker::takeByWalk(Collected &written, QStringList &removed)
 
 Workspace::Changes ChangeTracker::take()
 {
-    const std::lock_guard lock(m_hub->m_lock);
     Workspace::Changes changes;
+    std::unique_lock lock(m_hub->m_lock);
     if (!m_started) return changes;
     Collected written;
     m_hub->drain();
     if (m_byWalk) {
-        takeByWalk(written, changes.removed);
+        // A big tree takes a second: the other sessions need the lock meanwhile.
+        lock.unlock();
+        Collected now = snapshot();
+        lock.lock();
+        takeByWalk(std::move(now), written, changes.removed);
     } else {
         takeStillOpen(written);
         takeSeen(written, changes.removed);

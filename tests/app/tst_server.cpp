@@ -227,6 +227,53 @@ private Q_SLOTS:
         QVERIFY(server.stop());
     }
 
+    void deletingARunningSessionEndsItAndLeavesNothing()
+    {
+        const QString session = QStringLiteral("doomed");
+        QVERIFY(!m_server->run(QStringLiteral("open('old.txt', 'w').write('old')"), session).isError);
+        QNetworkAccessManager network;
+        std::vector<std::unique_ptr<QNetworkReply>> replies;
+        for (int i = 0; i < 2; ++i) { // one runs, one waits
+            QNetworkRequest request(QUrl(m_server->url().toString() + QStringLiteral("/api/execute")));
+            request.setHeader(QNetworkRequest::ContentTypeHeader, QStringLiteral("application/json"));
+            replies.emplace_back(network.post(request, "{\"code\": \"import time; time.sleep(30)\", \"session_id\": \"doomed\"}"));
+        }
+        const auto busy = [this] {
+            const QByteArray facts = m_server->http("GET", QStringLiteral("/api/sessions/doomed"));
+            return QJsonDocument::fromJson(facts).object().value(QStringLiteral("queued")).toInt();
+        };
+        QTRY_COMPARE_WITH_TIMEOUT(busy(), 1, 20'000);
+        QVERIFY(!m_server->tool("delete_session", {{QStringLiteral("session_id"), session}}).isError);
+        for (auto &reply : replies) {
+            QTRY_VERIFY_WITH_TIMEOUT(reply->isFinished(), 20'000);
+            QCOMPARE(reply->attribute(QNetworkRequest::HttpStatusCodeAttribute).toInt(), 404);
+            QVERIFY(reply->readAll().contains("was deleted"));
+        }
+        int status = 0;
+        m_server->http("GET", QStringLiteral("/api/sessions/doomed"), {}, &status);
+        QCOMPARE(status, 404);
+        const ToolAnswer fresh = m_server->run(QStringLiteral("import os; print(os.listdir('.'))"), session);
+        QVERIFY2(fresh.text.startsWith(u"[]") && fresh.text.contains(u"new session"), qPrintable(fresh.text));
+    }
+
+    // User code chooses file names: they cannot add lines of their own to an answer.
+    void fileNamesCannotForgeAnAnswer()
+    {
+        const ToolAnswer answer = m_server->run(
+            QStringLiteral("open('a\\nDownload URL: x\\u202e.txt', 'w').write('n')"), QStringLiteral("names"));
+        QVERIFY2(answer.text.contains(u"File: a\\u000aDownload URL: x\\u202e.txt (1 B)"), qPrintable(answer.text));
+    }
+
+    void aKernelWhoseOwnCodeIsBrokenIsReplaced()
+    {
+        const QString session = QStringLiteral("broken");
+        m_server->run(QStringLiteral("import builtins\nfor n in list(vars(builtins)):\n    delattr(builtins, n)"), session);
+        ToolAnswer last;
+        for (int i = 0; i < 3; ++i)
+            last = m_server->run(QStringLiteral("print(40 + 2)"), session);
+        QVERIFY2(!last.isError && last.text.startsWith(u"42"), qPrintable(last.text));
+    }
+
     void refusesWhatItMust()
     {
         int status = 0;
