@@ -9,6 +9,7 @@ QString bannerText(const Application &application, const Result<FirstCell> &cell
     const bool keyed = settings.mcpAuth == u"api-key";
     const QString header = keyed ? QStringLiteral(" --header \"Authorization: Bearer $API_KEY\"") : QString();
     const QString curlHeader = keyed ? QStringLiteral(" -H \"Authorization: Bearer $API_KEY\"") : QString();
+    const QString jsonHeader = keyed ? QStringLiteral(",\"headers\":{\"Authorization\":\"Bearer YOUR_API_KEY\"}") : QString();
     QStringList lines;
     auto row = [&lines](const char *label, const QString &value) {
         lines << QStringLiteral("  %1 %2").arg(QLatin1String(label), -12).arg(value);
@@ -27,8 +28,8 @@ QString bannerText(const Application &application, const Result<FirstCell> &cell
         row("Warning", warning);
     lines << QString() << QStringLiteral("Connect a client:");
     row("Claude Code", QStringLiteral("claude mcp add --transport http power %1/mcp%2").arg(url, header));
-    row("VS Code", QStringLiteral("code --add-mcp '{\"name\":\"power\",\"type\":\"http\",\"url\":\"%1/mcp\"}'").arg(url));
-    row("Cursor", QStringLiteral("~/.cursor/mcp.json: {\"mcpServers\":{\"power\":{\"url\":\"%1/mcp\"}}}").arg(url));
+    row("VS Code", QStringLiteral("code --add-mcp '{\"name\":\"power\",\"type\":\"http\",\"url\":\"%1/mcp\"%2}'").arg(url, jsonHeader));
+    row("Cursor", QStringLiteral("~/.cursor/mcp.json: {\"mcpServers\":{\"power\":{\"url\":\"%1/mcp\"%2}}}").arg(url, jsonHeader));
     lines << QString() << QStringLiteral("Run Python from a shell:");
     lines << QStringLiteral("  curl -s %1/mcp -H 'Content-Type: application/json'%2 -d '{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":"
                             "\"tools/call\",\"params\":{\"name\":\"execute_code\",\"arguments\":{\"code\":\"print(6*7)\"}}}'")
