@@ -33,6 +33,8 @@ QList<Cell> cellsOf(const QString &text)
             raw = false;
             if (line.contains(u"session="))
                 cells.last().session = line.section(QStringLiteral("session="), 1).trimmed();
+        } else if (line.startsWith(u"# tiers: ")) {
+            continue;
         } else if (auto v = value("expect: ")) {
             cells.last().expect << *v;
         } else if (auto not_ = value("expect-not: ")) {
@@ -95,8 +97,11 @@ private Q_SLOTS:
         QFile file(path);
         QVERIFY(file.open(QIODevice::ReadOnly));
         const QString base = QFileInfo(path).baseName();
+        const QString text = QString::fromUtf8(file.readAll());
+        if (text.startsWith(u"# tiers: ") && !text.section(u'\n', 0, 0).contains(m_tier))
+            QSKIP("this row does not apply to the tier");
         int number = 0;
-        for (const Cell &cell : cellsOf(QString::fromUtf8(file.readAll()))) {
+        for (const Cell &cell : cellsOf(text)) {
             const ToolAnswer answer = m_server->run(cell.code, base + u'-' + cell.session, cell.timeout);
             const QByteArray about = QStringLiteral("cell %1:\n%2\nanswered:\n%3").arg(++number).arg(cell.code, answer.text).toUtf8();
             QVERIFY2(answer.isError == !cell.error.isEmpty(), about.constData());

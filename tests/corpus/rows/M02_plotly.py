@@ -1,3 +1,4 @@
+# tiers: full container
 # timeout: 120
 # expect-images: 1
 # expect-file: .html
