@@ -122,8 +122,11 @@ QCoro::Task<Result<Done>> Host::start()
     Result<TierReport> probed = co_await probeTier(std::move(config));
     if (!self)
         co_return fail(ErrorCode::Cancelled, QStringLiteral("The server stopped."));
-    if (!probed)
+    if (!probed) {
+        m_refusal = probed.error();
+        m_ready.open(); // who waits hears of it
         co_return Unexpected<Error>{probed.error()};
+    }
     m_tier = probed.value();
     log::info("sandbox_tier", {{QStringLiteral("tier"), m_tier.tier}, {QStringLiteral("reason"), m_tier.reason}});
     HostConfig swept = m_config;
@@ -231,20 +234,29 @@ Host::Shared Host::order(const KernelSpec &spec, QString &trouble)
 QCoro::Task<Result<std::unique_ptr<Kernel>>> Host::spawn(KernelSpec spec, CancelToken cancel)
 {
     const QPointer<Host> self(this);
-    if (!m_zygote || m_stopping)
-        co_return fail(ErrorCode::Unavailable, QStringLiteral("Kernels cannot be started: the server is not running them."));
+    if (m_stopping)
+        co_return fail(ErrorCode::Unavailable, QStringLiteral("Kernels cannot be started: the server is stopping."));
+    if (m_refusal)
+        co_return Unexpected<Error>{*m_refusal};
     if (!isReady()) {
-        if (!m_zygote->trouble().isEmpty() && m_zygote->trouble().contains(QLatin1String("refuses")))
-            co_return fail(ErrorCode::Unavailable, m_zygote->trouble());
+        // A call may come while the sandbox is still probed, before there is a zygote: it waits like the others.
+        const QString trouble = m_zygote ? m_zygote->trouble() : QString();
+        if (trouble.contains(QLatin1String("refuses")))
+            co_return fail(ErrorCode::Unavailable, trouble);
         const std::chrono::milliseconds most = kZygoteWait;
         const OneShot<Done> ready = m_ready.pass();
         const Result<Done> waited = co_await ready.wait(most, cancel);
         if (!self)
             co_return fail(ErrorCode::Cancelled, QStringLiteral("The server stopped."));
         if (!waited)
-            co_return fail(waited.error().code, QStringLiteral("The kernels are still warming up. ") + m_zygote->trouble(),
+            co_return fail(waited.error().code,
+                           QStringLiteral("The kernels are still warming up. ") + (m_zygote ? m_zygote->trouble() : QString()),
                            QStringLiteral("Try again in a few seconds."));
+        if (m_refusal)
+            co_return Unexpected<Error>{*m_refusal};
     }
+    if (!m_zygote)
+        co_return fail(ErrorCode::Unavailable, QStringLiteral("Kernels cannot be started: the server is not running them."));
     Result<Done> room = roomFor(spec);
     if (!room)
         co_return Unexpected<Error>{room.error()};

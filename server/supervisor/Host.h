@@ -6,6 +6,7 @@
 #include <QHash>
 #include <QThreadPool>
 #include <map>
+#include <optional>
 
 namespace power::supervisor {
 
@@ -60,6 +61,7 @@ private:
     bool m_stopping = false;
     bool m_orphans = false;     // a zygote has died: its kernels may be our children now
     Gate m_ready;
+    std::optional<Error> m_refusal; // why this machine runs no kernels (the probe's word)
     qint64 m_budget = 0;
     qint64 m_baseline = 0;      // private bytes of the zygote, inherited by every kernel
     qint64 m_baselineData = 0;  // what RLIMIT_DATA counts of them
