@@ -30,6 +30,12 @@ target_compile_options(power_flags INTERFACE
   # gcc 12 at -O3 warns of overlaps inside its own std::string that cannot happen (GCC PR 105329).
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
   $<$<BOOL:${POWER_WERROR}>:-Werror>
+  # The optimizer's guesses differ with version and inlining, and gcc 12 is known to be wrong about std::string: they
+  # are shown, but do not fail CI.
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-error=restrict>
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-error=array-bounds>
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-error=stringop-overflow>
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-error=maybe-uninitialized>
   # The last word on position independence: Qt 6.4 asks for it, Qt 6.8 does not, and a program built with -fPIE
   # could not use the precompiled header.
   -fPIC)
