@@ -97,11 +97,11 @@ private Q_SLOTS:
         QFile file(path);
         QVERIFY(file.open(QIODevice::ReadOnly));
         const QString base = QFileInfo(path).baseName();
-        const QString text = QString::fromUtf8(file.readAll());
-        if (text.startsWith(u"# tiers: ") && !text.section(u'\n', 0, 0).contains(m_tier))
+        const QString source = QString::fromUtf8(file.readAll());
+        if (source.startsWith(u"# tiers: ") && !source.section(u'\n', 0, 0).contains(m_tier))
             QSKIP("this row does not apply to the tier");
         int number = 0;
-        for (const Cell &cell : cellsOf(text)) {
+        for (const Cell &cell : cellsOf(source)) {
             const ToolAnswer answer = m_server->run(cell.code, base + u'-' + cell.session, cell.timeout);
             const QByteArray about = QStringLiteral("cell %1:\n%2\nanswered:\n%3").arg(++number).arg(cell.code, answer.text).toUtf8();
             QVERIFY2(answer.isError == !cell.error.isEmpty(), about.constData());
