@@ -24,7 +24,7 @@ done
 . "$root/installer/lib.sh"
 
 dir=$root/build/release
-env=${POWER_PYTHON_ENV:-$root/.venv}
+env=${POWER_PYTHON_ENV:-$(default_env "$root")}
 if [ -n "$install" ]; then
     "$root/installer/install-deps.sh" build runtime
     "$root/installer/build-python-env.sh" --dir "$env"

@@ -25,7 +25,7 @@ done
 preset=dev
 [ -z "${CI:-}" ] || preset=ci
 dir=$root/build/$preset
-export POWER_PYTHON_ENV=${POWER_PYTHON_ENV:-$root/.venv}
+export POWER_PYTHON_ENV=${POWER_PYTHON_ENV:-$(default_env "$root")}
 [ -z "$full" ] || export POWER_TEST_FULL=1
 if [ -n "$install" ]; then
     "$root/installer/install-deps.sh" build runtime test ${full:+full} || exit 1

@@ -18,3 +18,12 @@ build_preset() {
     ninja -C "$dir" "$@" >"$log" 2>&1 </dev/null ||
         { grep -E -A12 'FAILED|error|undefined reference' "$log" | head -60 >&2; echo "the build failed; whole log: $log" >&2; return 1; }
 }
+
+# default_env ROOT: where the Python environment goes. Sessions have a /tmp of their own, so an environment of a checkout
+# below /tmp would not be seen by them.
+default_env() {
+    case "$1/" in
+    /tmp/*) echo "/var/tmp/power-interpreter-$(id -u)/env-$(printf %s "$1" | sha256sum | cut -c1-12)" ;;
+    *) echo "$1/.venv" ;;
+    esac
+}

@@ -76,6 +76,10 @@ QCoro::Task<Result<Done>> Application::start()
     if (m_settings.mcpAuth == u"oauth")
         co_return fail(ErrorCode::InvalidArgument, QStringLiteral("MCP_AUTH=oauth is not part of this version."),
                        QStringLiteral("Use MCP_AUTH=api-key, or none behind a proxy that checks who comes in."));
+    if (m_settings.pythonEnv.startsWith(u"/tmp/"))
+        co_return fail(ErrorCode::InvalidArgument,
+                       QStringLiteral("PYTHON_ENV %1 lies below /tmp, where sessions have a directory of their own.").arg(m_settings.pythonEnv),
+                       QStringLiteral("Build the environment elsewhere: installer/build-python-env.sh --dir DIR."));
     const Result<Done> data = makeDataDirectory(m_settings.dataDir);
     if (!data)
         co_return Unexpected<Error>{data.error()};
