@@ -27,3 +27,13 @@ default_env() {
     *) echo "$1/.venv" ;;
     esac
 }
+
+# reachable_by_all DIR: true when any user may enter it and no session's own /tmp hides it.
+reachable_by_all() {
+    local at=$1
+    case "$at/" in /tmp/*) return 1 ;; esac
+    while [ "$at" != / ]; do
+        [ -n "$(find "$at" -maxdepth 0 -perm -o=x)" ] || return 1
+        at=$(dirname "$at")
+    done
+}
