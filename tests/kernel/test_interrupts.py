@@ -60,15 +60,19 @@ class Interrupts(KernelTest):
     def test_hard(self):
         for name, code in HARD.items():
             with self.subTest(name):
-                self.begin(code)
-                self.kernel.interrupt()
-                time.sleep(0.2)
-                at = time.monotonic()
-                self.kernel.interrupt(hard=True)
-                answer = self.kernel.finish(20)
-                self.assertLess(time.monotonic() - at, 1)
+                for _ in range(5):
+                    self.begin(code)
+                    self.kernel.interrupt()
+                    time.sleep(0.2)
+                    at = time.monotonic()
+                    self.kernel.interrupt(hard=True)
+                    answer = self.kernel.finish(20)
+                    self.assertLess(time.monotonic() - at, 1)
+                    self.ended(answer)
+                    # The soft one ends such a loop too when it strikes between two rounds of it, outside the `try`.
+                    if answer.done["hard"]:
+                        break
                 self.assertTrue(answer.done["hard"])
-                self.ended(answer)
 
     def test_ignored_between_cells(self):
         for _ in range(20):
