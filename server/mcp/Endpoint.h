@@ -4,6 +4,7 @@
 #include "http/Dispatcher.h"
 #include "mcp/MethodTable.h"
 #include "mcp/ProgressStream.h"
+#include "mcp/Providers.h"
 #include "mcp/ResultShaping.h"
 
 namespace power::mcp {
@@ -12,6 +13,7 @@ struct EndpointConfig {
     ServerFacts facts;
     ShapeRules shape;
     StreamDelays delays;
+    std::shared_ptr<Features> features = std::make_shared<Features>(); // resources, prompts, completions
     qint64 maxBody = 64 * 1024 * 1024; // bytes of one POST; uploads larger than that go by URL or REST
 };
 

@@ -6,7 +6,7 @@ namespace power::mcp {
 QJsonObject ToolList::describe(const operations::Operation &operation)
 {
     const QString title = operation.title.isEmpty() ? operation.name : operation.title;
-    return {
+    QJsonObject tool{
         {QStringLiteral("name"), operation.name},
         {QStringLiteral("title"), title},
         {QStringLiteral("description"), operation.description},
@@ -18,6 +18,11 @@ QJsonObject ToolList::describe(const operations::Operation &operation)
                      {QStringLiteral("idempotentHint"), operation.hints.idempotent},
                      {QStringLiteral("openWorldHint"), operation.hints.openWorld}}},
     };
+    if (!operation.outputSchema.isEmpty())
+        tool.insert(QStringLiteral("outputSchema"), operation.outputSchema);
+    if (!operation.meta.isEmpty())
+        tool.insert(QStringLiteral("_meta"), operation.meta);
+    return tool;
 }
 
 QByteArray ToolList::bytes(World world, const ServerFacts &facts) const

@@ -9,6 +9,7 @@
 #include <QList>
 #include <QStringList>
 #include <functional>
+#include <optional>
 
 namespace power::operations {
 
@@ -33,10 +34,22 @@ struct Hints { // MCP annotations; always sent
 
 // A block of the answer, in order. Adapters decide its form (MCP content block, REST field).
 struct Block {
-    enum class Kind { Text, Image, Json };
+    enum class Kind { Text, Image, Json, Audio, Resource, Link };
     Kind kind = Kind::Text;
-    QString text;                // Text; for Image: one line that stands for it where images cannot go
-    QByteArray data, mime;       // Image
+    QString text;                // Text; for Image and Audio: one line that stands for it where it cannot go;
+                                 // Resource: its text (else data); Link: its description
+    QByteArray data, mime;       // Image, Audio, Resource (mime also for Link)
+    QString uri = {}, name = {}; // Resource (embedded whole) and Link (to be read with resources/read); Link has a name
+    qint64 size = -1;            // Link: bytes, when known
+};
+
+// What an operation must ask the client before it can go on. The door asks (by an input_required result, or by requests
+// of its own in the older protocol) and calls the operation again with the same arguments, Caller::inputResponses and
+// Caller::inputState. Ask only for what Caller::client declares; where nobody can be asked the door answers an error.
+struct InputNeed {
+    QJsonObject requests;        // key -> {"method": "elicitation/create", "params": {...}}; also sampling/createMessage,
+                                 // roots/list. Keys are the operation's own words.
+    QJsonObject state;           // comes back unchanged and unforged, valid for an hour; at most 16 KiB as JSON
 };
 
 struct Answer {
@@ -45,6 +58,7 @@ struct Answer {
     bool userError = false;      // user code failed: the call itself worked (contract R16)
     QStringList notes;           // "timeout 900 was lowered to 300", unknown arguments ...
     int status = 200;            // REST status of success
+    std::optional<InputNeed> need = {}; // then the rest does not count
 };
 
 // Who asks and through which door.
@@ -57,6 +71,14 @@ struct Caller {
     CancelToken cancel;
     // Progress while it runs: fraction unknown = -1; may be empty.
     std::function<void(double done, double total, const QString &text)> progress;
+    // One log message for the client ("debug", "info", "warning" ...); may be empty. Reaches it when it asked for that
+    // level or worse.
+    std::function<void(const QString &level, const QString &logger, const QJsonValue &data)> log = {};
+    // What the MCP client declared it can do: {"elicitation": {"form": {}}, "sampling": {}, "roots": {}, "extensions":
+    // {"io.modelcontextprotocol/ui": {...}}}. Empty for REST and for clients that said nothing.
+    QJsonObject client = {};
+    QJsonObject inputResponses = {}; // key of InputNeed::requests -> the client's result; keys may be missing
+    QJsonObject inputState = {};     // InputNeed::state of the call before
 };
 
 using Method = std::function<QCoro::Task<Result<Answer>>(Caller, QJsonObject)>;
@@ -71,6 +93,11 @@ struct Operation {
     QString toolset;             // core, files, jobs, data, microsoft
     bool inDefaultTools = true;  // false: REST only
     QString emptyArgumentsText;  // recovery text when a model sent {} (contract 7.1); empty = the general one
+    QJsonObject rawInputSchema = {};  // set: advertised as it is instead of one made from `parameters`, and the
+                                      // arguments reach the method unchecked
+    QJsonObject outputSchema = {};    // MCP: of Answer::data; empty = none advertised
+    QJsonObject meta = {};            // MCP: `_meta` of the tool
+    QJsonObject clientNeeds = {};     // capabilities without which the tool cannot run, e.g. {"sampling": {}}
     Method method;
 };
 

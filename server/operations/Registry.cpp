@@ -29,7 +29,9 @@ QCoro::Task<Result<Answer>> Registry::call(QString name, Caller caller, QJsonObj
         co_return fail(ErrorCode::Forbidden,
                        QStringLiteral("This key may not use %1: it lacks the scope \"%2\".").arg(name, operation->scope),
                        QStringLiteral("Use a key with that scope."));
-    Result<CheckedArguments> checked = checkArguments(*operation, arguments);
+    Result<CheckedArguments> checked = CheckedArguments{arguments, {}};
+    if (operation->rawInputSchema.isEmpty())
+        checked = checkArguments(*operation, arguments);
     if (!checked)
         co_return Unexpected<Error>{std::move(checked.error())};
 

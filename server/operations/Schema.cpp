@@ -46,6 +46,8 @@ QString describe(const Parameter &p)
 
 QJsonObject inputSchema(const Operation &operation)
 {
+    if (!operation.rawInputSchema.isEmpty())
+        return operation.rawInputSchema;
     QJsonObject properties;
     QJsonArray required;
     for (const Parameter &p : operation.parameters) {
