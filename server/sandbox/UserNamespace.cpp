@@ -2,8 +2,10 @@
 #include "sandbox/PidNamespace.h"
 #include "sandbox/Sys.h"
 #include <cerrno>
+#include <csetjmp>
 #include <csignal>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,30 +27,38 @@ bool mapOwnIds(std::uint32_t uid, std::uint32_t gid, Failure &failure)
     return sys::writeFile("/proc/self/uid_map", ownLine(uid)) || sys::fail(failure, "user_namespace", "uid_map");
 }
 
-// What the helper leaves in the memory it shares with the caller. Volatile: written behind the compiler's back.
+constexpr std::size_t kHelperStack = 64 * 1024; // bytes
+
+// What the caller and its helper share. Volatile: the helper writes behind the caller's back.
 struct Birth {
+    const std::string &initProgram;
+    int lifeline;
+    Failure &failure;
+    std::jmp_buf inCaller;
     volatile pid_t init = 0, kernel = -1;
 };
 
-// In the helper. 0 in the kernel, otherwise the result is in `birth` and `failure`.
-pid_t giveBirth(const std::string &initProgram, int lifeline, Birth &birth, Failure &failure)
+// The helper's life; of its fork, the kernel, only the jump back into the caller's frames (a copy of them).
+int giveBirth(void *argument)
 {
-    if (!unshareUser(failure)) return -1;
+    Birth &birth = *static_cast<Birth *>(argument);
+    if (!unshareUser(birth.failure)) return 0;
     int error = 0;
-    const pid_t init = startInit(initProgram.c_str(), lifeline, error);
+    const pid_t init = startInit(birth.initProgram.c_str(), birth.lifeline, error);
     if (init <= 0) {
         errno = error;
-        sys::fail(failure, "power_init", initProgram);
-        return -1;
+        sys::fail(birth.failure, "power_init", birth.initProgram);
+        return 0;
     }
     birth.init = init;
     const pid_t kernel = ::fork();
+    if (kernel == 0) std::longjmp(birth.inCaller, 1);
     if (kernel < 0) {
-        sys::fail(failure, "fork", "kernel");
+        sys::fail(birth.failure, "fork", "kernel");
         ::kill(init, SIGKILL); // its new parent reaps it
     }
-    if (kernel != 0) birth.kernel = kernel;
-    return kernel;
+    birth.kernel = kernel;
+    return 0;
 }
 
 } // namespace
@@ -65,31 +75,33 @@ bool unshareUser(Failure &failure)
 }
 
 // A process that has entered a user namespace cannot leave it, and the zygote must not enter one: its kernels' pids are
-// to be those of the server. So a helper enters it. Made by vfork it borrows the caller's memory (the caller stands still
-// until it ends), so that its fork is a fork of the caller in all but the parent; by its end both processes pass to
-// the caller, their nearest subreaper outside the namespace.
+// to be those of the server. So a helper enters it. It borrows the caller's memory (the caller stands still until it
+// ends), so that its fork is a fork of the caller in all but the parent; by its end both processes pass to the caller,
+// their nearest subreaper outside the namespace. It runs on a stack of its own: on the caller's it would write over
+// what the compiler keeps there.
 pid_t forkInUserNamespace(const std::string &initProgram, int lifeline, pid_t &init, Failure &failure)
 {
-    Birth birth;
     init = 0;
-    const pid_t helper = ::vfork();
-    if (helper == 0) {
-        if (giveBirth(initProgram, lifeline, birth, failure) == 0) return 0; // the kernel, in memory of its own
-        ::_exit(0);
-    }
-    if (helper < 0) {
-        sys::fail(failure, "fork", "helper");
+    void *stack = ::mmap(nullptr, kHelperStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    if (stack == MAP_FAILED) {
+        sys::fail(failure, "mmap", "stack of the helper");
         return -1;
     }
-    while (::waitpid(helper, nullptr, 0) < 0 && errno == EINTR) {
+    Birth birth{initProgram, lifeline, failure, {}};
+    if (setjmp(birth.inCaller) != 0) { // the kernel, in memory of its own
+        ::munmap(stack, kHelperStack);
+        return 0;
     }
+    const pid_t helper = ::clone(giveBirth, static_cast<char *>(stack) + kHelperStack, CLONE_VM | CLONE_VFORK | SIGCHLD, &birth);
+    if (helper < 0) sys::fail(failure, "fork", "helper");
+    while (helper > 0 && ::waitpid(helper, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    ::munmap(stack, kHelperStack);
     if (birth.kernel > 0) {
         init = birth.init;
         return birth.kernel;
     }
-    if (birth.init > 0) {
-        while (::waitpid(birth.init, nullptr, 0) < 0 && errno == EINTR) {
-        }
+    while (birth.init > 0 && ::waitpid(birth.init, nullptr, 0) < 0 && errno == EINTR) {
     }
     return -1;
 }

@@ -110,12 +110,31 @@ bool Worker::open(QSqlDatabase &connection)
         m_reports.away(shared_from_this(), opened.error().message);
         return false;
     }
+    adopt(connection);
+    return true;
+}
+
+// A connection just made: what other threads need to cancel and to shut it, and it has no subscriptions yet.
+void Worker::adopt(const QSqlDatabase &connection)
+{
     PGconn *handle = nativeHandle(connection);
     const std::lock_guard lock(m_mutex);
     m_socket = PQsocket(handle);
     m_cancel = std::shared_ptr<PGcancel>(PQgetCancel(handle), &PQfreeCancel);
     m_listenAgain = true;
-    return true;
+}
+
+// On a dead connection nothing happens; the next one starts with all channels.
+void Worker::subscribe(QSqlDatabase &connection)
+{
+    QStringList channels;
+    {
+        const std::lock_guard lock(m_mutex);
+        if (std::exchange(m_listenAgain, false))
+            channels = m_channels;
+    }
+    for (QString channel : channels)
+        script(connection, "LISTEN \"" + channel.replace(u'"', QStringLiteral("\"\"")).toUtf8() + '"').ok();
 }
 
 void Worker::close(QSqlDatabase &connection)
@@ -153,11 +172,8 @@ Result<std::any> Worker::execute(QSqlDatabase &connection, Work &work)
         close(connection);
         if (!openConnection(connection))
             return Unexpected<Error>{begun.error()};
-        {
-            const std::lock_guard lock(m_mutex);
-            m_socket = PQsocket(nativeHandle(connection));
-            m_cancel = std::shared_ptr<PGcancel>(PQgetCancel(nativeHandle(connection)), &PQfreeCancel);
-        }
+        adopt(connection);
+        subscribe(connection); // before the job: who is answered may count on being heard from then on
         begun = script(connection, "BEGIN");
     }
     if (!begun)
@@ -202,29 +218,23 @@ void Worker::loop()
         bool isOpen = false;
         for (;;) {
             std::shared_ptr<Work> work;
-            QStringList channels;
-            bool quit = false, listenNow = false;
+            bool quit = false;
             int socket = -1;
             {
                 const std::lock_guard lock(m_mutex);
                 work = std::exchange(m_inbox, {});
                 quit = m_quit;
                 socket = m_socket;
-                if (isOpen) {
-                    listenNow = std::exchange(m_listenAgain, false);
-                    channels = m_channels;
-                }
             }
             if (quit && !work)
                 break;
-            if (listenNow) {
-                for (QString channel : channels)
-                    script(connection, "LISTEN \"" + channel.replace(u'"', QStringLiteral("\"\"")).toUtf8() + '"').ok();
-            }
+            if (isOpen)
+                subscribe(connection);
             if (work) {
                 Result<std::any> answer = execute(connection, *work);
                 // An abandoned job's cancel request may still be on its way; it must not hit the next job.
-                isOpen = isAlive(connection) && work->phase != Work::Abandoned;
+                // Notifications that came along with its answers are in memory: the socket will not tell of them.
+                isOpen = work->phase != Work::Abandoned && readNotifications(connection);
                 if (!isOpen)
                     close(connection);
                 work.reset();

@@ -64,6 +64,8 @@ public:
 private:
     void loop();
     bool open(QSqlDatabase &connection);
+    void adopt(const QSqlDatabase &connection);
+    void subscribe(QSqlDatabase &connection);
     void close(QSqlDatabase &connection);
     Result<std::any> execute(QSqlDatabase &connection, Work &work);
     bool readNotifications(QSqlDatabase &connection);

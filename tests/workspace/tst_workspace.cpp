@@ -334,11 +334,11 @@ private Q_SLOTS:
             QCOMPARE(got, name);
     }
 
-    // POWER_FULL=1: 10,000 names.
+    // POWER_TEST_FULL=1: 10,000 names.
     void randomUnicodeNamesRoundTrip()
     {
         const auto space = session(QStringLiteral("a"));
-        const int count = qEnvironmentVariableIsSet("POWER_FULL") ? 10'000 : 500;
+        const int count = qEnvironmentVariableIsSet("POWER_TEST_FULL") ? 10'000 : 500;
         QRandomGenerator random(20261122);
         QMap<QString, QByteArray> want;
         const QByteArray here = space->hostPath().toUtf8() + '/';
