@@ -88,7 +88,9 @@ QCoro::Task<Result<Done>> Application::start()
         co_return Unexpected<Error>{workspaces.error()};
     m_workspaces = std::move(*workspaces);
     buildServices();
-    buildDoors();
+    const Result<Done> doors = buildDoors();
+    if (!doors)
+        co_return Unexpected<Error>{doors.error()};
 
     http::ListenConfig listen;
     listen.address = QHostAddress(m_settings.host == u"localhost" ? QStringLiteral("127.0.0.1") : m_settings.host);
@@ -153,7 +155,7 @@ void Application::buildServices()
     m_sessions = std::make_unique<sessions::SessionService>(sessions, *m_kernels, *m_workspaces, *m_files, *m_records);
 }
 
-void Application::buildDoors()
+Result<Done> Application::buildDoors()
 {
     operations::Limits limits{int(m_settings.maxExecutionTime), m_settings.maxUploadMb << 20, m_settings.maxFetchSizeMb << 20};
     m_services.reset(new operations::Services{*m_sessions, *m_kernels, *m_files, *m_fetcher, limits});
@@ -162,7 +164,14 @@ void Application::buildDoors()
     operations::addFileOperations(m_registry, *m_services);
     operations::addFetchOperations(m_registry, *m_services);
     operations::addDataOperations(m_registry, *m_services);
-    m_doors = std::make_unique<Doors>(m_settings, m_registry, *m_files, [this] { return health(); }, m_dispatcher);
+    Result<mcp::ToolSelection> tools = mcp::ToolSelection::parse(m_settings.toolProfile, m_registry);
+    if (!tools)
+        return fail(ErrorCode::InvalidArgument, QStringLiteral("TOOL_PROFILE: ") + tools.error().message, tools.error().nextStep);
+    tools->setReadOnly(m_settings.mcpReadOnly);
+    m_toolCount = int(std::count_if(m_registry.all().cbegin(), m_registry.all().cend(),
+                                    [&tools](const operations::Operation &operation) { return tools->shows(operation); }));
+    m_doors = std::make_unique<Doors>(m_settings, *tools, m_registry, *m_files, [this] { return health(); }, m_dispatcher);
+    return Done{};
 }
 
 QCoro::Task<Result<Done>> Application::startDatabase()
@@ -262,12 +271,6 @@ QUrl Application::url() const
                     : m_settings.host);
     url.setPort(m_http ? m_http->port() : int(m_settings.port));
     return url;
-}
-
-int Application::toolCount() const
-{
-    return int(std::count_if(m_registry.all().cbegin(), m_registry.all().cend(),
-                             [](const operations::Operation &operation) { return operation.inDefaultTools; }));
 }
 
 QString Application::databaseDescription() const

@@ -28,19 +28,21 @@ public:
     QJsonObject health() const;
     QUrl url() const;                  // as a client on this machine reaches it
     const config::Settings &settings() const { return m_settings; }
-    int toolCount() const;
+    int toolCount() const { return m_toolCount; } // as a client that selects none sees them
     QString databaseDescription() const;
     QString tier() const;
 
 private:
     void buildServices();
-    void buildDoors();
+    // Error: TOOL_PROFILE names something that is not there.
+    Result<Done> buildDoors();
     QCoro::Task<Result<Done>> startDatabase();
 
     config::Settings m_settings;
     QElapsedTimer m_uptime;
     QString m_databaseProblem;
     bool m_stopping = false;
+    int m_toolCount = 0;
 
     std::unique_ptr<storage::ManagedCluster> m_cluster;
     std::unique_ptr<storage::Database> m_database;

@@ -29,8 +29,8 @@ void addEcho(http::Dispatcher &dispatcher)
 }
 } // namespace
 
-Doors::Doors(const config::Settings &settings, const operations::Registry &registry, files::FileStore &files,
-             std::function<QJsonObject()> health, http::Dispatcher &dispatcher)
+Doors::Doors(const config::Settings &settings, const mcp::ToolSelection &tools, const operations::Registry &registry,
+             files::FileStore &files, std::function<QJsonObject()> health, http::Dispatcher &dispatcher)
 {
     const access::ApiKeyGate gate(settings.apiKey.toUtf8());
     const doors::Authenticator open = doors::openAuthenticator(settings.publicUrl);
@@ -42,6 +42,7 @@ Doors::Doors(const config::Settings &settings, const operations::Registry &regis
     endpoint.shape.maxChars = settings.mcpResponseMaxChars;
     endpoint.shape.images = settings.imageBase64;
     endpoint.maxBody = uploadBody(settings);
+    endpoint.tools = tools;
     m_mcp = std::make_unique<mcp::Endpoint>(registry, settings.mcpAuth == u"api-key" ? keyed : open, endpoint);
     m_mcp->addRoutes(dispatcher);
 

@@ -11,8 +11,8 @@ namespace power::app {
 class Doors
 {
 public:
-    Doors(const config::Settings &settings, const operations::Registry &registry, files::FileStore &files,
-          std::function<QJsonObject()> health, http::Dispatcher &dispatcher);
+    Doors(const config::Settings &settings, const mcp::ToolSelection &tools, const operations::Registry &registry,
+          files::FileStore &files, std::function<QJsonObject()> health, http::Dispatcher &dispatcher);
     ~Doors();
 
 private:

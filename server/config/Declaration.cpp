@@ -113,6 +113,11 @@ std::vector<Declaration> build()
              "Characters of stdout and stderr kept per run.");
     t.number("MCP_RESPONSE_MAX_CHARS", &Settings::mcpResponseMaxChars, "50000", 1'000, 10'000'000,
              "Text budget of one MCP answer, in characters.");
+    t.add("TOOL_PROFILE", Form::Text, &Settings::toolProfile, "",
+          "Tools listed to clients that select none (comma list of toolsets and tool names, or all; see Tools).")
+        .standardText = word("core,files,jobs,data,microsoft");
+    t.add("MCP_READ_ONLY", Form::Switch, &Settings::mcpReadOnly, "false",
+          "Offer MCP clients only tools that change nothing; code cannot be run then.");
     t.add("IMAGE_BASE64", Form::Switch, &Settings::imageBase64, "true", "Send images as MCP image blocks besides their links.");
 
     t.group = word("Microsoft");

@@ -47,6 +47,8 @@ public:
     QStringList fetchAllowOrigins; // origins fetch_from_url may reach although they are not public
     qint64 maxOutputSize = 0;     // characters of stdout/stderr kept
     qint64 mcpResponseMaxChars = 0;
+    QString toolProfile;          // toolsets and tools listed to clients that select none; empty = the default list
+    bool mcpReadOnly = false;     // only tools that change nothing
     bool imageBase64 = true;
     // Microsoft
     QString azureTenantId, azureClientId, azureClientSecret; // secret; the first two switch Microsoft on

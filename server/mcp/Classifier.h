@@ -3,6 +3,7 @@
 #pragma once
 #include "http/Message.h"
 #include "mcp/Rpc.h"
+#include "mcp/ToolSelection.h"
 #include <variant>
 
 namespace power::mcp {
@@ -18,6 +19,7 @@ struct Inbound {
     QJsonObject params;        // null and missing params are an empty object
     QJsonObject meta;          // params._meta
     QJsonValue progressToken;  // text or whole number, else null
+    ToolSelection tools;       // what tools/list shows and tools/call may call; set by the endpoint
 };
 
 // A message that is not served: the status and the error to answer with.

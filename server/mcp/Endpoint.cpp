@@ -101,6 +101,7 @@ struct Endpoint::Core {
 
     Reply answerAtOnce(const Inbound &inbound, const Method &method) const;
     std::optional<Reply> toolProblem(const Inbound &inbound) const;
+    std::optional<Reply> selectTools(Inbound &inbound, const http::Request &request) const;
     void takeNotification(const Inbound &inbound, const Caller &caller, const http::Request &request);
 
     static void post(std::shared_ptr<Core> core, http::ExchangePtr exchange, Door door);
@@ -131,11 +132,23 @@ std::optional<Reply> Endpoint::Core::toolProblem(const Inbound &inbound) const
     const QJsonValue name = inbound.params.value(QLatin1String("name"));
     if (!name.isString())
         return Reply{200, errorMessage(inbound.id, {InvalidParams, QStringLiteral("params.name must be a text."), {}}), {}};
-    if (tools.find(name.toString()))
+    if (tools.find(name.toString(), inbound.tools))
         return std::nullopt;
     const int code = inbound.door == Door::Sse ? MethodNotFound : InvalidParams;
-    return Reply{200, errorMessage(inbound.id, {code, QStringLiteral("Unknown tool: %1. tools/list names those there are.")
-                                                          .arg(name.toString().left(80)), {}}), {}};
+    return Reply{200, errorMessage(inbound.id, {code, tools.whyNot(name.toString(), inbound.tools), {}}), {}};
+}
+
+// A selection that cannot be read is said where it matters: to who asks for tools.
+std::optional<Reply> Endpoint::Core::selectTools(Inbound &inbound, const http::Request &request) const
+{
+    inbound.tools = config.tools;
+    if (!inbound.method.startsWith(QLatin1String("tools/")))
+        return std::nullopt;
+    Result<ToolSelection> selection = ToolSelection::of(request, config.tools, registry);
+    if (!selection)
+        return Reply{200, errorMessage(inbound.id, {InvalidParams, selection.error().text(), {}}), {}};
+    inbound.tools = std::move(*selection);
+    return std::nullopt;
 }
 
 void Endpoint::Core::takeNotification(const Inbound &inbound, const Caller &caller, const http::Request &request)
@@ -159,6 +172,7 @@ QCoro::Task<QByteArray> Endpoint::Core::callTool(std::shared_ptr<Core> core, htt
     if (arguments) {
         const auto cancel = std::make_shared<CancelSource>();
         caller.cancel = cancel->token();
+        caller.readOnly = inbound.tools.isReadOnly();
         CancelToken::Registration disconnect;
         if (inbound.world == Modern)
             disconnect = exchange->disconnected().onCancel([cancel] { cancel->cancel(); });
@@ -199,16 +213,18 @@ QCoro::Task<> Endpoint::Core::serveBatch(std::shared_ptr<Core> core, http::Excha
 {
     QByteArray replies;
     for (const QJsonValue &element : std::as_const(batch)) {
-        const Classified classified = classify(door, exchange->request().headers, element);
+        Classified classified = classify(door, exchange->request().headers, element);
         QByteArray reply;
         if (const auto *rejection = std::get_if<Rejection>(&classified)) {
             reply = rejected(*rejection).body;
         } else {
-            const Inbound &inbound = std::get<Inbound>(classified);
+            Inbound &inbound = std::get<Inbound>(classified);
             if (inbound.kind != Inbound::Kind::Request) {
                 core->takeNotification(inbound, caller, exchange->request());
             } else if (const auto rejection2 = climb(inbound, exchange->request().headers)) {
                 reply = rejected(*rejection2).body;
+            } else if (const auto unreadable = core->selectTools(inbound, exchange->request())) {
+                reply = unreadable->body;
             } else if (const Method *method = findMethod(inbound.method, inbound.world); method->answer) {
                 reply = core->answerAtOnce(inbound, *method).body;
             } else if (const auto problem = core->toolProblem(inbound)) {
@@ -273,10 +289,10 @@ void Endpoint::Core::post(std::shared_ptr<Core> core, http::ExchangePtr exchange
         return;
     }
 
-    const Classified classified = classify(door, request.headers, message);
+    Classified classified = classify(door, request.headers, message);
     if (const auto *rejection = std::get_if<Rejection>(&classified))
         return send(exchange, door, rejected(*rejection));
-    const Inbound &inbound = std::get<Inbound>(classified);
+    Inbound &inbound = std::get<Inbound>(classified);
     exchange->note(QStringLiteral("mcp_method"), inbound.method);
     if (inbound.kind != Inbound::Kind::Request) {
         core->takeNotification(inbound, *caller, request);
@@ -285,7 +301,9 @@ void Endpoint::Core::post(std::shared_ptr<Core> core, http::ExchangePtr exchange
     if (const auto rejection = climb(inbound, request.headers))
         return send(exchange, door, rejected(*rejection));
     const Method *method = findMethod(inbound.method, inbound.world);
-    std::optional<Reply> reply = method->answer ? core->answerAtOnce(inbound, *method) : core->toolProblem(inbound);
+    std::optional<Reply> reply = core->selectTools(inbound, request);
+    if (!reply)
+        reply = method->answer ? core->answerAtOnce(inbound, *method) : core->toolProblem(inbound);
     if (reply && !answerForms(inbound, request.headers).streamOnly)
         return send(exchange, door, std::move(*reply));
     if (reply) {

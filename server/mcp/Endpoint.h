@@ -14,6 +14,7 @@ struct EndpointConfig {
     ShapeRules shape;
     StreamDelays delays;
     std::shared_ptr<Features> features = std::make_shared<Features>(); // resources, prompts, completions
+    ToolSelection tools;               // for requests that select none; its read-only switch holds for all
     qint64 maxBody = 64 * 1024 * 1024; // bytes of one POST; uploads larger than that go by URL or REST
 };
 

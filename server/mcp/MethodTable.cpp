@@ -59,7 +59,7 @@ MethodAnswer listTools(const Inbound &inbound, const ServerFacts &facts, const T
 {
     if (auto problem = cursorProblem(inbound))
         return *problem;
-    return tools.bytes(inbound.world, facts);
+    return tools.bytes(inbound.world, facts, inbound.tools);
 }
 
 // Some clients ask for these lists though they were never declared; an error would only alarm their users.

@@ -25,24 +25,38 @@ QJsonObject ToolList::describe(const operations::Operation &operation)
     return tool;
 }
 
-QByteArray ToolList::bytes(World world, const ServerFacts &facts) const
+QByteArray ToolList::bytes(World world, const ServerFacts &facts, const ToolSelection &selection) const
 {
-    auto [it, isNew] = m_bytes.try_emplace(world);
-    if (isNew) {
-        QJsonArray tools;
-        for (const operations::Operation &operation : m_registry.all()) {
-            if (operation.inDefaultTools)
-                tools.append(describe(operation));
-        }
-        it->second = finalized({{QStringLiteral("tools"), tools}}, world, facts, Caching::Private);
+    constexpr std::size_t mostKept = 64;
+    const std::pair key(world, selection.key());
+    if (const auto it = m_bytes.find(key); it != m_bytes.end())
+        return it->second;
+    QJsonArray tools;
+    for (const operations::Operation &operation : m_registry.all()) {
+        if (selection.shows(operation))
+            tools.append(describe(operation));
     }
-    return it->second;
+    const QByteArray list = finalized({{QStringLiteral("tools"), tools}}, world, facts, Caching::Private);
+    if (m_bytes.size() < mostKept)
+        m_bytes.emplace(key, list);
+    return list;
 }
 
-const operations::Operation *ToolList::find(const QString &name) const
+const operations::Operation *ToolList::find(const QString &name, const ToolSelection &selection) const
 {
     const operations::Operation *operation = m_registry.find(name);
-    return operation && operation->inDefaultTools ? operation : nullptr;
+    return operation && selection.shows(*operation) ? operation : nullptr;
+}
+
+QString ToolList::whyNot(const QString &name, const ToolSelection &selection) const
+{
+    const operations::Operation *operation = m_registry.find(name);
+    if (!operation || !operation->isTool)
+        return QStringLiteral("Unknown tool: %1. tools/list names those there are.").arg(name.left(80));
+    if (selection.isReadOnly() && !operation->hints.readOnly)
+        return QStringLiteral("%1 changes something, and this connection is read-only.").arg(name);
+    return QStringLiteral("%1 is not among the tools selected for this connection; it is in the toolset \"%2\" (?tools=%2 or the "
+                          "header X-MCP-Tools).").arg(name, operation->toolset);
 }
 
 } // namespace power::mcp

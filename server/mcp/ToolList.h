@@ -1,7 +1,7 @@
-// tools/list, serialised once per world: a handshake then costs a copy.
+// tools/list, serialised once per world and selection: a handshake then costs a copy.
 #pragma once
 #include "mcp/MethodTable.h"
-#include "operations/Operation.h"
+#include "mcp/ToolSelection.h"
 #include <map>
 
 namespace power::mcp {
@@ -13,16 +13,18 @@ class ToolList
 public:
     explicit ToolList(const operations::Registry &registry) : m_registry(registry) {}
 
-    // The finalized result of tools/list, always the same bytes.
-    QByteArray bytes(World world, const ServerFacts &facts) const;
-    // Null for names that are no tool (REST-only operations included).
-    const operations::Operation *find(const QString &name) const;
+    // The finalized result of tools/list, always the same bytes for the same selection.
+    QByteArray bytes(World world, const ServerFacts &facts, const ToolSelection &selection) const;
+    // Null for names that are no tool (REST-only operations included) or are not shown in this selection.
+    const operations::Operation *find(const QString &name, const ToolSelection &selection) const;
+    // Why find() gives null, for the agent.
+    QString whyNot(const QString &name, const ToolSelection &selection) const;
 
     static QJsonObject describe(const operations::Operation &operation);
 
 private:
     const operations::Registry &m_registry;
-    mutable std::map<World, QByteArray> m_bytes;
+    mutable std::map<std::pair<World, QByteArray>, QByteArray> m_bytes; // the 64 selections that came first
 };
 
 } // namespace power::mcp

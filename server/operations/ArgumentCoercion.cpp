@@ -123,6 +123,8 @@ Coerced stringFrom(const Parameter &parameter, const QJsonValue &given)
         text.truncate(most);
         return taken(text, note);
     }
+    if (const QString wrong = parameter.check ? parameter.check(text) : QString(); !wrong.isEmpty())
+        return refused("invalid", wrong);
     return taken(text);
 }
 

@@ -10,7 +10,7 @@ struct Coerced {
     enum class Outcome { Value, NotGiven, Problem };
     Outcome outcome = Outcome::Value;
     QJsonValue value;
-    QString problemType; // wrong_type, blank, out_of_range, not_allowed
+    QString problemType; // wrong_type, blank, out_of_range, not_allowed, invalid
     QString text;        // of the problem, or a note about a clamped value; may be empty
 };
 

@@ -48,9 +48,12 @@ Found valueOf(const Parameter &parameter, const QJsonObject &given)
     return found;
 }
 
-QString exampleText(const Operation &operation)
+QString exampleText(const Operation &operation, const QJsonArray &problems = {})
 {
-    return QString::fromUtf8(QJsonDocument(exampleArguments(operation)).toJson(QJsonDocument::Compact));
+    QStringList concerned;
+    for (const QJsonValue &problem : problems)
+        concerned << problem[QLatin1String("argument")].toString();
+    return QString::fromUtf8(QJsonDocument(exampleArguments(operation, concerned)).toJson(QJsonDocument::Compact));
 }
 
 QString acceptedNames(const Operation &operation)
@@ -95,12 +98,12 @@ Unexpected<Error> badArguments(const Operation &operation, const QJsonArray &pro
         text += QStringLiteral("\n- %1: %2.").arg(problem[QLatin1String("argument")].toString(),
                                                   problem[QLatin1String("message")].toString());
     return fail(ErrorCode::InvalidArgument, text,
-                QStringLiteral("\nCorrect them and call again. Example: %1").arg(exampleText(operation)),
+                QStringLiteral("\nCorrect them and call again. Example: %1").arg(exampleText(operation, problems)),
                 {{QStringLiteral("cause"), QStringLiteral("invalid_arguments")}, {QStringLiteral("problems"), problems}});
 }
 } // namespace
 
-QJsonObject exampleArguments(const Operation &operation)
+QJsonObject exampleArguments(const Operation &operation, const QStringList &also)
 {
     static const QHash<QString, QJsonValue> known{
         {QStringLiteral("code"), QStringLiteral("print(1 + 1)")},
@@ -113,11 +116,13 @@ QJsonObject exampleArguments(const Operation &operation)
     };
     QJsonObject example;
     for (const Parameter &p : operation.parameters) {
-        if (!p.required)
+        if (!p.required && !also.contains(p.name))
             continue;
         QJsonValue value = p.example;
         if (value.isNull() && !p.allowed.isEmpty())
             value = p.allowed.first();
+        if (value.isNull() && !p.required && !(p.defaultValue.isString() && p.defaultValue.toString().isEmpty()))
+            value = p.defaultValue;
         if (value.isNull())
             value = known.value(p.name, QJsonValue());
         if (value.isNull()) {

@@ -40,6 +40,12 @@ bool isUnexpectedHtml(const QString &name, const QByteArray &contentType, const 
     return start.startsWith("<!doctype html") || start.startsWith("<html") || (contentType.startsWith("text/html") && start.startsWith('<'));
 }
 
+bool isCompleteUrl(const QString &text)
+{
+    const QUrl url(text.trimmed(), QUrl::StrictMode);
+    return url.isValid() && !url.host().isEmpty();
+}
+
 QString nameFromUrl(const QUrl &url)
 {
     const QString last = url.path(QUrl::FullyDecoded).section(u'/', -1);
@@ -52,7 +58,7 @@ QCoro::Task<Result<Answer>> fetchFromUrl(Services *services, Caller caller, QJso
     if (!key)
         co_return Unexpected<Error>{key.error()};
     const QUrl url(arguments.value(QStringLiteral("url")).toString().trimmed(), QUrl::StrictMode);
-    if (!url.isValid() || url.host().isEmpty())
+    if (!isCompleteUrl(arguments.value(QStringLiteral("url")).toString()))
         co_return fail(ErrorCode::InvalidArgument,
                        QStringLiteral("\"%1\" is not a complete URL.").arg(arguments.value(QStringLiteral("url")).toString().left(200)),
                        QStringLiteral("Send an http or https URL, e.g. https://example.com/data.csv."));
@@ -120,6 +126,10 @@ void addFetchOperations(Registry &registry, Services &services)
     url.name = QStringLiteral("url");
     url.description = QStringLiteral("Direct link to the file.");
     url.required = true;
+    url.check = [](const QString &text) {
+        return isCompleteUrl(text) ? QString()
+                                   : QStringLiteral("must be a complete http or https URL, got \"%1\"").arg(text.left(200));
+    };
     Parameter name;
     name.name = QStringLiteral("filename");
     name.description = QStringLiteral("Name to save it as; default: from the URL.");

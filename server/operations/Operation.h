@@ -26,6 +26,8 @@ struct Parameter {
     QStringList allowed;         // enum
     bool hidden = false;         // accepted, not advertised (REST only)
     QJsonValue example;          // for the example in error texts; null = one made from name and type
+    // A rule of its own for a String; empty text = fine, else what is wrong, as a part of a sentence ("must be ...").
+    QString (*check)(const QString &value) = nullptr;
 };
 
 struct Hints { // MCP annotations; always sent
@@ -79,6 +81,7 @@ struct Caller {
     QJsonObject client = {};
     QJsonObject inputResponses = {}; // key of InputNeed::requests -> the client's result; keys may be missing
     QJsonObject inputState = {};     // InputNeed::state of the call before
+    bool readOnly = false; // only operations that are declared readOnly
 };
 
 using Method = std::function<QCoro::Task<Result<Answer>>(Caller, QJsonObject)>;
@@ -90,8 +93,8 @@ struct Operation {
     QList<Parameter> parameters;
     Hints hints;
     QString scope;               // "run", "files", "sessions", "admin"
-    QString toolset;             // core, files, jobs, data, microsoft
-    bool inDefaultTools = true;  // false: REST only
+    QString toolset;             // a name of toolsets(); decides which tool lists show it
+    bool isTool = true;          // false: REST only
     QString emptyArgumentsText;  // recovery text when a model sent {} (contract 7.1); empty = the general one
     QJsonObject rawInputSchema = {};  // set: advertised as it is instead of one made from `parameters`, and the
                                       // arguments reach the method unchecked
@@ -101,6 +104,14 @@ struct Operation {
     Method method;
 };
 
+// A named part of the tools: what a client selects. Tools beyond the default list are in `extended`.
+struct Toolset {
+    const char *name;
+    bool standard;               // in the list of a client that selects nothing
+    const char *about;
+};
+const QList<Toolset> &toolsets();
+
 // What validation made of the caller's arguments.
 struct CheckedArguments {
     QJsonObject values;          // canonical names, right types, defaults filled in
@@ -109,12 +120,12 @@ struct CheckedArguments {
 
 // Coerces ("5" -> 5, "true" -> true, "[..]" -> list), takes null as not given, ignores unknown keys with a note,
 // reports every problem at once with a correct example. Error: InvalidArgument, details.problems = a list of
-// {argument, type (missing, blank, wrong_type, out_of_range, not_allowed), message}; details.cause "empty_arguments"
+// {argument, type (missing, blank, wrong_type, out_of_range, not_allowed, invalid), message}; details.cause "empty_arguments"
 // when nothing was given at all (contract 7.1).
 Result<CheckedArguments> checkArguments(const Operation &operation, const QJsonObject &given);
 
-// A correct call: every required argument, as JSON.
-QJsonObject exampleArguments(const Operation &operation);
+// A correct call: every required argument and those of `also`, as JSON.
+QJsonObject exampleArguments(const Operation &operation, const QStringList &also = {});
 
 // JSON Schema 2020-12 of the parameters in the safe intersection of all clients: root object, no combinators, no $ref,
 // arrays with items, every property with type and description, defaults in the text. Object parameters are advertised
@@ -131,7 +142,7 @@ public:
     // Null when there is none of that name.
     const Operation *find(const QString &name) const;
     const QList<Operation> &all() const { return m_operations; }
-    // Validates, checks the scope, runs. Never throws. Errors: NotFound (no such operation), Forbidden (scope),
+    // Validates, checks the scope, runs. Never throws. Errors: NotFound (no such operation), Forbidden (scope, read-only),
     // InvalidArgument (see checkArguments), Internal (the method threw), and whatever the method answers.
     QCoro::Task<Result<Answer>> call(QString name, Caller caller, QJsonObject arguments) const;
 

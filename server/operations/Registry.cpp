@@ -4,6 +4,20 @@
 
 namespace power::operations {
 
+const QList<Toolset> &toolsets()
+{
+    static const QList<Toolset> all{
+        {"core", true, "run code, sessions"},
+        {"files", true, "the files of a session"},
+        {"jobs", true, "long runs in the background"},
+        {"data", true, "datasets and SQL"},
+        {"microsoft", true, "OneDrive and SharePoint"},
+        {"extended", false, "what goes beyond the published list"},
+        {"chatgpt", false, "search and fetch over session files, in the shapes ChatGPT asks for"},
+    };
+    return all;
+}
+
 void Registry::add(Operation operation)
 {
     if (const auto it = m_index.constFind(operation.name); it != m_index.constEnd()) {
@@ -29,6 +43,9 @@ QCoro::Task<Result<Answer>> Registry::call(QString name, Caller caller, QJsonObj
         co_return fail(ErrorCode::Forbidden,
                        QStringLiteral("This key may not use %1: it lacks the scope \"%2\".").arg(name, operation->scope),
                        QStringLiteral("Use a key with that scope."));
+    if (caller.readOnly && !operation->hints.readOnly)
+        co_return fail(ErrorCode::Forbidden, QStringLiteral("%1 changes something, and this connection is read-only.").arg(name),
+                       QStringLiteral("Ask the user to connect without the read-only switch (readonly=1, X-MCP-Readonly, MCP_READ_ONLY)."));
     Result<CheckedArguments> checked = CheckedArguments{arguments, {}};
     if (operation->rawInputSchema.isEmpty())
         checked = checkArguments(*operation, arguments);

@@ -9,6 +9,11 @@ Parameter sessionParameter()
     parameter.name = QStringLiteral("session_id");
     parameter.description = QStringLiteral("Session to use; made on first use. Keep one id per task so that variables persist.");
     parameter.defaultValue = QStringLiteral("default");
+    parameter.check = [](const QString &id) {
+        return validSessionId(id) ? QString()
+                                  : QStringLiteral("must be 1 to 64 letters, digits, dots, underscores or hyphens and begin with a "
+                                                   "letter or digit, for example \"%1\"").arg(sessionIdFromText(id));
+    };
     return parameter;
 }
 

@@ -140,6 +140,7 @@ void addSessionOperations(Registry &registry, Services &services)
     create.description = QStringLiteral("Make a named session: own kernel, variables and directory. Optional: execute_code makes "
                                         "sessions on first use. Returns the effective limits.");
     create.parameters = {id};
+    create.parameters[0].check = nullptr; // any text: an id is made of it (R1)
     create.parameters[0].aliases = {QStringLiteral("name")};
     create.parameters[0].description = QStringLiteral("Name of the session: letters, digits, dot, underscore, hyphen.");
     Parameter description;
@@ -176,7 +177,7 @@ void addSessionOperations(Registry &registry, Services &services)
     get.hints = {true, false, true, false};
     get.scope = QStringLiteral("sessions");
     get.toolset = QStringLiteral("core");
-    get.inDefaultTools = false;
+    get.isTool = false;
     get.method = bound(services, getSession);
     registry.add(get);
 

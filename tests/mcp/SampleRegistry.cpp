@@ -77,6 +77,7 @@ Operation make(const char *name, QList<Parameter> parameters, Method method)
     operation.name = QLatin1String(name);
     operation.title = operation.name;
     operation.description = QStringLiteral("Sample operation %1.").arg(operation.name);
+    operation.toolset = QStringLiteral("core");
     operation.parameters = std::move(parameters);
     operation.method = std::move(method);
     return operation;
@@ -95,7 +96,7 @@ void addSampleOperations(Registry &registry, const std::shared_ptr<Seen> &seen)
     registry.add(make("text", {}, texts));
     registry.add(make("slow", {}, [seen](Caller caller, QJsonObject values) { return slow(seen, std::move(caller), std::move(values)); }));
     Operation hidden = make("hidden_rest", {}, doNothing);
-    hidden.inDefaultTools = false;
+    hidden.isTool = false;
     registry.add(hidden);
 }
 

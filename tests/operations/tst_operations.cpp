@@ -46,7 +46,10 @@ Operation sample()
     mode.allowed = {QStringLiteral("fast"), QStringLiteral("slow")};
     Parameter context = parameter("context", Parameter::Type::Object);
     context.hidden = true;
-    op.parameters = {code, session, timeout, limit, mode, context,
+    Parameter colour = parameter("colour", Parameter::Type::String);
+    colour.example = QStringLiteral("red");
+    colour.check = [](const QString &value) { return value == u"mauve" ? QStringLiteral("must be a colour") : QString(); };
+    op.parameters = {code, session, timeout, limit, mode, context, colour,
                      parameter("ratio", Parameter::Type::Number), parameter("verbose", Parameter::Type::Boolean),
                      parameter("tags", Parameter::Type::StringList), parameter("options", Parameter::Type::Object)};
     op.method = [](Caller, QJsonObject values) -> QCoro::Task<Result<Answer>> {
@@ -134,6 +137,7 @@ private Q_SLOTS:
         row("fraction", q("{'code':'1','limit':1.5}"), {wrong});
         row("list for text", q("{'code':['a']}"), {wrong});
         row("infinite", q("{'code':'1','ratio':'inf'}"), {wrong});
+        row("own rule", q("{'code':'1','colour':'mauve'}"), {QStringLiteral("invalid")});
         row("above without clamp", q("{'code':'1','limit':201}"), {range});
     }
     void problems()
@@ -147,7 +151,13 @@ private Q_SLOTS:
         for (const QJsonValue &problem : checked.error().details.value(QStringLiteral("problems")).toArray())
             seen << problem[QLatin1String("type")].toString();
         QCOMPARE(seen, types);
-        QVERIFY(checked.error().text().contains(QStringLiteral("Example: {\"code\":\"print(1 + 1)\"}")));
+        // The example is a call that works and shows every argument that was wrong.
+        const QString example = checked.error().text().section(QStringLiteral("Example: "), -1);
+        const QJsonObject shown = QJsonDocument::fromJson(example.toUtf8()).object();
+        QCOMPARE(shown.value(QStringLiteral("code")).toString(), QStringLiteral("print(1 + 1)"));
+        for (const QJsonValue &problem : checked.error().details.value(QStringLiteral("problems")).toArray())
+            QVERIFY2(shown.contains(problem[QLatin1String("argument")].toString()), qPrintable(example));
+        QVERIFY2(checkArguments(sample(), shown).ok(), qPrintable(example));
     }
 
     void theExampleIsItselfCorrect()
@@ -204,8 +214,9 @@ private Q_SLOTS:
     {
         Registry registry;
         registry.add(sample());
-        const auto call = [&](const char *name, const QJsonObject &arguments, const QStringList &scopes = {}) {
+        const auto call = [&](const char *name, const QJsonObject &arguments, const QStringList &scopes = {}, bool readOnly = false) {
             Caller caller;
+            caller.readOnly = readOnly;
             caller.scopes = scopes;
             Result<Answer> out = fail(ErrorCode::Internal, QStringLiteral("not finished"));
             auto task = [](const Registry &r, QString n, Caller c, QJsonObject a, Result<Answer> &to) -> QCoro::Task<> {
@@ -218,6 +229,7 @@ private Q_SLOTS:
         QVERIFY(good.ok());
         QCOMPARE(good->notes.size(), 2);
         QCOMPARE(call("nothing", {}).error().code, ErrorCode::NotFound);
+        QCOMPARE(call("execute_code", object(q("{'code':'1'}")), {}, true).error().code, ErrorCode::Forbidden);
         QCOMPARE(call("execute_code", object(q("{'code':'1'}")), {QStringLiteral("files")}).error().code, ErrorCode::Forbidden);
         QVERIFY(call("execute_code", object(q("{'code':'1'}")), {QStringLiteral("run")}).ok());
         const auto thrown = call("execute_code", object(q("{'code':'throw'}")));
