@@ -3,6 +3,7 @@ import errno
 import os
 import re
 
+MAX_MESSAGE = 2000  # characters searched: a hint must not cost more than its cell
 INSTEAD = {
     "cv2": "PIL (Pillow) or skimage where present",
     "torch": "scikit-learn, xgboost or lightgbm",
@@ -64,8 +65,9 @@ def missing_module(error):
 
 
 def frequency(error):
-    found = re.search(r"[Ii]nvalid frequency: ([A-Za-z]+)", str(error)) or re.search(
-        r"'?([A-Za-z]{1,2})'? is no longer supported", str(error)
+    message = str(error)[:MAX_MESSAGE]
+    found = re.search(r"[Ii]nvalid frequency: ([A-Za-z]+)", message) or re.search(
+        r"'?([A-Za-z]{1,2})'? is no longer supported", message
     )
     if not found:
         return None

@@ -45,11 +45,25 @@ def fold(stack):
     return traceback.StackSummary.from_list(kept)
 
 
+def shortened(text, most):
+    if len(text) <= most:
+        return text
+    return text[: most // 2] + "\n... shortened ...\n" + text[-most // 2 :]
+
+
+def shorten_message(shown):
+    """Before it is split into lines: of a message of many megabytes that takes minutes."""
+    message = getattr(shown, "_str", None)
+    if isinstance(message, str):
+        shown._str = shortened(message, MAX_TEXT // 2)
+
+
 def tidy(shown, seen):
     if shown is None or id(shown) in seen:
         return
     seen.add(id(shown))
     shown.stack = fold(shown.stack)
+    shorten_message(shown)
     tidy(shown.__cause__, seen)
     tidy(shown.__context__, seen)
     for part in getattr(shown, "exceptions", None) or ():
@@ -69,9 +83,7 @@ def text(error):
         out = ANSI.sub("", "".join(lines))
     except Exception as trouble:  # an exception whose own __str__ fails
         out = f"{type(error).__name__} (its traceback could not be shown: {trouble!r})\n"
-    if len(out) > MAX_TEXT:
-        out = out[: MAX_TEXT // 2] + "\n... shortened ...\n" + out[-MAX_TEXT // 2 :]
-    return out
+    return shortened(out, MAX_TEXT)
 
 
 def line(error):

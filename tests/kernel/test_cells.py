@@ -182,6 +182,14 @@ class Errors(KernelTest):
         self.fails("raise BaseException('b')", "BaseException")
         self.assertEqual(self.ok("1").result, "1")
 
+    def test_endless_message(self):
+        """Shown shortened, without working through its megabytes (which once took longer than the cell was allowed)."""
+        for text in ("'x' * 30_000_000", "'x y\\n' * 7_000_000"):
+            answer = self.kernel.run(f"raise ValueError({text})", 20)
+            self.assertEqual(answer.done["status"], "error")
+            self.assertLess(len(answer.trace), 250_000)
+            self.assertIn("shortened", answer.trace)
+
     def test_lost_streams_come_back(self):
         self.ok("import sys\nsys.stdout.close(); sys.stdout = None")
         self.assertEqual(self.ok("print('back')").stdout, "back\n")
