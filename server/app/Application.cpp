@@ -162,6 +162,7 @@ Result<Done> Application::buildDoors()
     operations::addExecuteOperations(m_registry, *m_services);
     operations::addSessionOperations(m_registry, *m_services);
     operations::addFileOperations(m_registry, *m_services);
+    operations::addLookOperations(m_registry, *m_services);
     operations::addFetchOperations(m_registry, *m_services);
     operations::addDataOperations(m_registry, *m_services);
     Result<mcp::ToolSelection> tools = mcp::ToolSelection::parse(m_settings.toolProfile, m_registry);
@@ -170,7 +171,7 @@ Result<Done> Application::buildDoors()
     tools->setReadOnly(m_settings.mcpReadOnly);
     m_toolCount = int(std::count_if(m_registry.all().cbegin(), m_registry.all().cend(),
                                     [&tools](const operations::Operation &operation) { return tools->shows(operation); }));
-    m_doors = std::make_unique<Doors>(m_settings, *tools, m_registry, *m_files, [this] { return health(); }, m_dispatcher);
+    m_doors = std::make_unique<Doors>(m_settings, *tools, m_registry, *m_sessions, *m_files, [this] { return health(); }, m_dispatcher);
     return Done{};
 }
 

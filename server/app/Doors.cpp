@@ -1,5 +1,8 @@
 #include "app/Doors.h"
 #include "downloads/Downloads.h"
+#include "mcp/NameCompleter.h"
+#include "mcp/SessionResources.h"
+#include "mcp/WorkflowPrompts.h"
 #include "rest/Door.h"
 #include "rest/OpenApi.h"
 #include "rest/Pages.h"
@@ -13,6 +16,23 @@ const char *const kInstructions =
     "URLs) or upload_file; there is no internet inside the sandbox. Files a cell writes and figures it draws come back as "
     "download links and images; give people the links as they are. query_dataset runs SQL over DataFrame variables. Answers "
     "are bounded: print summaries, write large results to files. A timed-out run keeps its variables.";
+
+// What the MCP door offers beside tools.
+std::shared_ptr<mcp::Features> features(const operations::Registry &registry, sessions::SessionService &sessions)
+{
+    auto features = std::make_shared<mcp::Features>();
+    const auto files = std::make_shared<mcp::SessionResources>(registry, features->changes);
+    QObject::connect(&sessions, &sessions::SessionService::filesChanged, &sessions,
+                     [files](const sessions::SessionKey &key, const QStringList &written, const QStringList &removed) {
+                         files->filesChanged(key.principal, key.id, written + removed);
+                     });
+    QObject::connect(&sessions, &sessions::SessionService::sessionsChanged, &sessions,
+                     [files](const QString &principal) { files->listChanged(principal); });
+    features->resources << files;
+    features->prompts << std::make_shared<mcp::WorkflowPrompts>(registry);
+    features->completers << std::make_shared<mcp::NameCompleter>(registry);
+    return features;
+}
 
 // A JSON body of an upload: base64 grows a file by a third.
 qint64 uploadBody(const config::Settings &settings)
@@ -30,7 +50,7 @@ void addEcho(http::Dispatcher &dispatcher)
 } // namespace
 
 Doors::Doors(const config::Settings &settings, const mcp::ToolSelection &tools, const operations::Registry &registry,
-             files::FileStore &files, std::function<QJsonObject()> health, http::Dispatcher &dispatcher)
+             sessions::SessionService &sessions, files::FileStore &files, std::function<QJsonObject()> health, http::Dispatcher &dispatcher)
 {
     const access::ApiKeyGate gate(settings.apiKey.toUtf8());
     const doors::Authenticator open = doors::openAuthenticator(settings.publicUrl);
@@ -43,6 +63,7 @@ Doors::Doors(const config::Settings &settings, const mcp::ToolSelection &tools, 
     endpoint.shape.images = settings.imageBase64;
     endpoint.maxBody = uploadBody(settings);
     endpoint.tools = tools;
+    endpoint.features = features(registry, sessions);
     m_mcp = std::make_unique<mcp::Endpoint>(registry, settings.mcpAuth == u"api-key" ? keyed : open, endpoint);
     m_mcp->addRoutes(dispatcher);
 

@@ -4,15 +4,16 @@
 #include "files/FileStore.h"
 #include "http/Dispatcher.h"
 #include "mcp/Endpoint.h"
+#include "sessions/SessionService.h"
 
 namespace power::app {
 
-// Doors: adds every route to the dispatcher. Registry and file store must outlive it. Thread: main.
+// Doors: adds every route to the dispatcher. Registry, sessions and file store must outlive it. Thread: main.
 class Doors
 {
 public:
     Doors(const config::Settings &settings, const mcp::ToolSelection &tools, const operations::Registry &registry,
-          files::FileStore &files, std::function<QJsonObject()> health, http::Dispatcher &dispatcher);
+          sessions::SessionService &sessions, files::FileStore &files, std::function<QJsonObject()> health, http::Dispatcher &dispatcher);
     ~Doors();
 
 private:

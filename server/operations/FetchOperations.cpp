@@ -98,6 +98,7 @@ QCoro::Task<Result<Answer>> fetchFromUrl(Services *services, Caller caller, QJso
     const Result<workspace::FileFacts> facts = co_await commitFile(writer);
     if (!facts)
         co_return Unexpected<Error>{facts.error()};
+    services->sessions.tellFilesChanged(*key, {name}, {});
     auto stored = co_await services->files.store(key->principal, key->id, space, name);
     const QJsonObject info = fileInfo(*space, key->id, *facts, stored ? &*stored : nullptr, caller.baseUrl);
     const QString inside = space->insidePath() + u'/' + name;

@@ -40,6 +40,7 @@ QCoro::Task<Result<Answer>> uploadFile(Services *services, Caller caller, QJsonO
     const Result<workspace::FileFacts> written = co_await writeFile(space, name, content);
     if (!written)
         co_return Unexpected<Error>{written.error()};
+    services->sessions.tellFilesChanged(*key, {name}, {});
     auto stored = co_await services->files.store(key->principal, key->id, space, name);
     Answer answer;
     answer.data = fileInfo(*space, key->id, *written, stored ? &*stored : nullptr, caller.baseUrl);
@@ -185,6 +186,7 @@ QCoro::Task<Result<Answer>> deleteFile(Services *services, Caller caller, QJsonO
     const Result<Done> removed = (*workspace)->remove(relative);
     if (!removed)
         co_return Unexpected<Error>{removed.error()};
+    services->sessions.tellFilesChanged(*key, {}, {relative});
     const Result<Done> forgotten = co_await services->files.forget(key->principal, key->id, relative);
     Answer answer;
     answer.data = {{QStringLiteral("deleted"), relative}, {QStringLiteral("session_id"), key->id}};

@@ -61,6 +61,8 @@ Result<std::shared_ptr<LiveSession>> SessionService::open(const SessionKey &key)
     session->workspace = *workspace;
     session->isNew = !existed;
     m_live.insert(key.text(), session);
+    if (!existed)
+        Q_EMIT sessionsChanged(key.principal);
     return session;
 }
 
@@ -72,6 +74,28 @@ Result<std::shared_ptr<workspace::Workspace>> SessionService::workspace(const Se
     (*session)->lastUsed = QDateTime::currentDateTimeUtc();
     m_records.noteUse(key);
     return (*session)->workspace;
+}
+
+Result<std::shared_ptr<workspace::Workspace>> SessionService::existingWorkspace(const SessionKey &key)
+{
+    const auto live = m_live.value(key.text());
+    if (live && !live->deleted)
+        return live->workspace;
+    if (live || !m_workspaces.exists(key.slug, key.id))
+        return fail(ErrorCode::NotFound, QStringLiteral("There is no session '%1'.").arg(key.id),
+                    QStringLiteral("list_sessions shows the existing ones; execute_code makes one on first use."));
+    return m_workspaces.openSession(key.slug, key.id);
+}
+
+void SessionService::tellFilesChanged(const SessionKey &key, const QStringList &written, const QStringList &removed)
+{
+    const auto visible = [](QStringList paths) {
+        paths.removeIf([](const QString &path) { return path.startsWith(u'/'); });
+        return paths;
+    };
+    const QStringList shown = visible(written), gone = visible(removed);
+    if (!shown.isEmpty() || !gone.isEmpty())
+        Q_EMIT filesChanged(key, shown, gone);
 }
 
 QCoro::Task<Result<Done>> SessionService::ensureKernel(std::shared_ptr<LiveSession> session, CancelToken cancel)
@@ -250,6 +274,8 @@ void SessionService::keepWholeOutput(LiveSession &session, RunReport &report)
             good = (*writer)->write(whole.read(1 << 20)).ok();
         if (good && (*writer)->commit())
             report.outcome.notes << QStringLiteral("The whole output is in the file %1.").arg(name);
+        if (good)
+            tellFilesChanged(session.key, {name}, {});
     }
     whole.close();
     QFile::remove(path);
@@ -330,6 +356,10 @@ QCoro::Task<> SessionService::collectFiles(std::shared_ptr<LiveSession> session,
         else
             report->unlinked << UnlinkedFile{facts.path, facts.size, stored.error()};
     }
+    QStringList written;
+    for (const workspace::FileFacts &facts : changes.written)
+        written << facts.path;
+    tellFilesChanged(session->key, written, changes.removed);
 }
 
 QCoro::Task<Result<supervisor::RunOutcome>> SessionService::task(SessionKey key, QString task, QJsonObject arguments,
@@ -484,6 +514,7 @@ QCoro::Task<Result<Done>> SessionService::remove(SessionKey key)
     if (!forgotten)
         log::warning("links_not_forgotten", {{QStringLiteral("session"), key.id},
                                              {QStringLiteral("reason"), forgotten.error().message}});
+    Q_EMIT sessionsChanged(key.principal);
     co_return co_await m_records.remove(key);
 }
 

@@ -45,11 +45,22 @@ public:
 
     // The workspace of a session, made on first use.
     Result<std::shared_ptr<workspace::Workspace>> workspace(const SessionKey &key);
+    // The same for who only looks: nothing is made, and looking is no use of the session. Errors: NotFound.
+    Result<std::shared_ptr<workspace::Workspace>> existingWorkspace(const SessionKey &key);
+    // Files were written or removed by an operation rather than by a run.
+    void tellFilesChanged(const SessionKey &key, const QStringList &written, const QStringList &removed);
 
     const Config &config() const { return m_config; }
     int liveKernels() const;
     // Ends every kernel; resolves when no process is left.
     QCoro::Task<> stop();
+
+Q_SIGNALS:
+    // By runs and by operations; what a leftover thread of a cell writes is told after the next run. Paths are relative
+    // to the workspace; "/tmp/..." are left out. A deleted session tells no files.
+    void filesChanged(const power::sessions::SessionKey &key, const QStringList &written, const QStringList &removed);
+    // A session is there for the first time, or gone.
+    void sessionsChanged(const QString &principal);
 
 private:
     Result<std::shared_ptr<LiveSession>> open(const SessionKey &key);
