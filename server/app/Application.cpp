@@ -163,6 +163,7 @@ Result<Done> Application::buildDoors()
     operations::addSessionOperations(m_registry, *m_services);
     operations::addFileOperations(m_registry, *m_services);
     operations::addLookOperations(m_registry, *m_services);
+    operations::addSearchOperations(m_registry, *m_services);
     operations::addFetchOperations(m_registry, *m_services);
     operations::addDataOperations(m_registry, *m_services);
     Result<mcp::ToolSelection> tools = mcp::ToolSelection::parse(m_settings.toolProfile, m_registry);

@@ -1,9 +1,8 @@
 // find_files and read_file: looking at session files without handing them out, for resources and completion. No tools.
 #include "base/Offload.h"
+#include "operations/Looking.h"
 #include "operations/RunText.h"
-#include "operations/Services.h"
 #include <QJsonArray>
-#include <unistd.h>
 
 namespace power::operations {
 
@@ -15,25 +14,8 @@ struct FoundFile {
 };
 
 namespace {
-constexpr int kMostSessions = 50;           // looked through when none is named, the last used first
 constexpr int kMostFilesLooked = 20'000;    // of one session
 constexpr qint64 kLargestRead = 8ll << 20;  // bytes of a file read whole
-
-QByteArray headOf(const workspace::Workspace &space, const QString &path)
-{
-    const auto opened = space.openRead(path);
-    QByteArray head(512, '\0');
-    const ssize_t got = opened ? ::pread(opened->get(), head.data(), size_t(head.size()), 0) : 0;
-    head.truncate(got > 0 ? got : 0);
-    return head;
-}
-
-QString isoTime(qint64 ns)
-{
-    return QDateTime::fromMSecsSinceEpoch(ns / 1'000'000, Qt::UTC).toString(Qt::ISODateWithMs);
-}
-
-using Spaces = QList<std::pair<QString, std::shared_ptr<workspace::Workspace>>>;
 
 QList<FoundFile> lookThrough(const Spaces &spaces, const QString &prefix, int limit)
 {
@@ -51,22 +33,12 @@ QList<FoundFile> lookThrough(const Spaces &spaces, const QString &prefix, int li
 
 QCoro::Task<Result<Answer>> findFiles(Services *services, Caller caller, QJsonObject arguments)
 {
-    Spaces spaces;
-    if (const QString id = arguments.value(QStringLiteral("session_id")).toString(); !id.isEmpty()) {
-        const auto space = services->sessions.existingWorkspace({caller.principal, caller.slug, id});
-        if (!space)
-            co_return Unexpected<Error>{space.error()};
-        spaces.append({id, *space});
-    } else {
-        const QString principal = caller.principal;
-        auto sessions = co_await services->sessions.list(principal);
-        if (!sessions)
-            co_return Unexpected<Error>{sessions.error()};
-        for (const sessions::SessionInfo &info : sessions->mid(0, kMostSessions)) {
-            if (const auto space = services->sessions.existingWorkspace({caller.principal, caller.slug, info.key.id}))
-                spaces.append({info.key.id, *space});
-        }
-    }
+    const QString id = arguments.value(QStringLiteral("session_id")).toString();
+    QCoro::Task<Result<Spaces>> opening = spacesOf(services, std::move(caller), id);
+    const Result<Spaces> opened = co_await opening;
+    if (!opened)
+        co_return Unexpected<Error>{opened.error()};
+    const Spaces spaces = *opened;
     const QString prefix = arguments.value(QStringLiteral("prefix")).toString();
     const int limit = arguments.value(QStringLiteral("limit")).toInt();
     std::function<Result<QList<FoundFile>>()> work = [spaces, prefix, limit]() -> Result<QList<FoundFile>> {
@@ -99,25 +71,8 @@ QCoro::Task<Result<Answer>> readFile(Services *services, Caller caller, QJsonObj
         co_return Unexpected<Error>{path.error()};
     const QString relative = *path;
     auto facts = std::make_shared<workspace::FileFacts>();
-    std::function<Result<QByteArray>()> work = [space, relative, facts]() -> Result<QByteArray> {
-        auto opened = space->openRead(relative, facts.get());
-        if (!opened)
-            return Unexpected<Error>{opened.error()};
-        if (facts->size > kLargestRead)
-            return fail(ErrorCode::TooLarge,
-                        QStringLiteral("%1 has %2; at most %3 are read at once.")
-                            .arg(shownName(relative), humanSize(facts->size), humanSize(kLargestRead)),
-                        QStringLiteral("Get a download link with list_files or fetch_file, or read parts in execute_code."));
-        QByteArray bytes(facts->size, Qt::Uninitialized);
-        qsizetype have = 0;
-        while (have < bytes.size()) {
-            const ssize_t got = ::pread(opened->get(), bytes.data() + have, size_t(bytes.size() - have), have);
-            if (got <= 0)
-                break; // became shorter meanwhile
-            have += got;
-        }
-        bytes.truncate(have);
-        return bytes;
+    std::function<Result<QByteArray>()> work = [space, relative, facts] {
+        return wholeFile(*space, relative, kLargestRead, facts.get());
     };
     const Result<QByteArray> content = co_await offload<QByteArray>(std::move(work));
     if (!content)

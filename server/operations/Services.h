@@ -25,6 +25,7 @@ void addExecuteOperations(Registry &registry, Services &services); // execute_co
 void addSessionOperations(Registry &registry, Services &services); // create/list/get/delete_session
 void addFileOperations(Registry &registry, Services &services);    // upload/fetch/list/delete_file
 void addLookOperations(Registry &registry, Services &services);    // find_files, read_file: for the doors themselves
+void addSearchOperations(Registry &registry, Services &services);  // search, fetch (toolset chatgpt)
 void addFetchOperations(Registry &registry, Services &services);   // fetch_from_url
 void addDataOperations(Registry &registry, Services &services);    // query_dataset
 

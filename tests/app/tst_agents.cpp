@@ -95,6 +95,47 @@ private Q_SLOTS:
             QVERIFY2(answer.text.contains(QLatin1String(part)), qPrintable(answer.text));
     }
 
+    // The shapes ChatGPT asks for: one text block that is the JSON, the same as structured content.
+    void searchAndFetch()
+    {
+        const QString door = QStringLiteral("/mcp?tools=chatgpt");
+        const auto pair = [&](const char *name, const QJsonObject &arguments) {
+            const QJsonObject result = call(door, QStringLiteral("tools/call"),
+                                            {{QStringLiteral("name"), QLatin1String(name)}, {QStringLiteral("arguments"), arguments}})
+                                           .value(QStringLiteral("result")).toObject();
+            const QJsonArray content = result.value(QStringLiteral("content")).toArray();
+            const QJsonObject data = QJsonDocument::fromJson(content.first()[QLatin1String("text")].toString().toUtf8()).object();
+            return content.size() == 1 && !result.value(QStringLiteral("isError")).toBool() && result.value(QStringLiteral("structuredContent")).toObject() == data ? data : result;
+        };
+        QVERIFY(!m_server->run(QStringLiteral("import os\nos.makedirs('notes', exist_ok=True)\n"
+                                              "open('notes/plan #1.md', 'w').write('The walrus meets on Tuesday.\\n' * 2000)\n"
+                                              "open('walrus.bin', 'wb').write(bytes(300))\nopen('other.txt', 'w').write('nothing')"),
+                               QStringLiteral("zoo")).isError);
+        const QJsonArray results = pair("search", {{QStringLiteral("query"), QStringLiteral("walrus Tuesday")}})
+                                       .value(QStringLiteral("results")).toArray();
+        QCOMPARE(results.size(), 2);
+        for (const QJsonValue &result : results) {
+            QCOMPARE(result.toObject().keys(), (QStringList{QStringLiteral("id"), QStringLiteral("title"), QStringLiteral("url")}));
+            QVERIFY2(result[QLatin1String("url")].toString().startsWith(u"http://127.0.0.1"), qPrintable(result[QLatin1String("url")].toString()));
+        }
+        const QJsonObject first = pair("fetch", {{QStringLiteral("id"), QStringLiteral("file:zoo/notes/plan%20%231.md")}});
+        QVERIFY2(first.value(QStringLiteral("text")).toString().startsWith(u"The walrus"), QJsonDocument(first).toJson().constData());
+        QCOMPARE(first.value(QStringLiteral("title")).toString(), QStringLiteral("notes/plan #1.md"));
+        QCOMPARE(first[QLatin1String("metadata")][QLatin1String("parts")].toInt(), 2);
+        const QString next = first[QLatin1String("metadata")][QLatin1String("next_id")].toString();
+        const QJsonObject second = pair("fetch", {{QStringLiteral("id"), next}});
+        QCOMPARE(first.value(QStringLiteral("text")).toString().size() + second.value(QStringLiteral("text")).toString().size(), 29 * 2000);
+        QVERIFY(!second[QLatin1String("metadata")].toObject().contains(QStringLiteral("next_id")));
+        for (const QJsonValue &result : results) {
+            const QJsonObject got = pair("fetch", {{QStringLiteral("id"), result[QLatin1String("id")]}});
+            QVERIFY(!got.value(QStringLiteral("text")).toString().isEmpty());
+        }
+        QVERIFY(pair("search", {{QStringLiteral("query"), QStringLiteral("xylophone")}}).value(QStringLiteral("results")).toArray().isEmpty());
+        QVERIFY(pair("search", {{QStringLiteral("query"), QString()}}).value(QStringLiteral("results")).toArray().size() >= 3);
+        for (const char *bad : {"file:nobody/x.txt", "file:zoo/../../etc/passwd", "nonsense", "file:zoo/absent.txt", "dataset:absent"})
+            QVERIFY2(pair("fetch", {{QStringLiteral("id"), QLatin1String(bad)}}).value(QStringLiteral("isError")).toBool(), bad);
+    }
+
     void theOperatorsProfileIsTheStandard()
     {
         ServerProcess other;
