@@ -223,6 +223,8 @@ QCoro::Task<> Application::stop(std::chrono::milliseconds grace)
     if (std::exchange(m_stopping, true))
         co_return;
     m_sweepTimer.stop();
+    if (m_doors)
+        m_doors->close();
     if (m_http)
         co_await m_http->shutdown(grace);
     if (m_sessions)

@@ -1,4 +1,5 @@
 #include "app/Doors.h"
+#include "base/Log.h"
 #include "downloads/Downloads.h"
 #include "mcp/NameCompleter.h"
 #include "mcp/SessionResources.h"
@@ -64,6 +65,11 @@ Doors::Doors(const config::Settings &settings, const mcp::ToolSelection &tools, 
     endpoint.maxBody = uploadBody(settings);
     endpoint.tools = tools;
     endpoint.features = features(registry, sessions);
+    // Session ids and request states stay good over a restart, because their key does.
+    if (auto sealer = mcp::Sealer::fromFile(settings.dataDir + QStringLiteral("/keys/mcp")))
+        endpoint.sealer = *sealer;
+    else
+        log::warning("mcp_key_not_kept", {{QStringLiteral("reason"), sealer.error().text()}});
     m_mcp = std::make_unique<mcp::Endpoint>(registry, settings.mcpAuth == u"api-key" ? keyed : open, endpoint);
     m_mcp->addRoutes(dispatcher);
 
@@ -79,5 +85,10 @@ Doors::Doors(const config::Settings &settings, const mcp::ToolSelection &tools, 
 }
 
 Doors::~Doors() = default;
+
+void Doors::close()
+{
+    m_mcp->close();
+}
 
 } // namespace power::app

@@ -16,6 +16,9 @@ public:
           sessions::SessionService &sessions, files::FileStore &files, std::function<QJsonObject()> health, http::Dispatcher &dispatcher);
     ~Doors();
 
+    // Ends the streams that wait for news; before the server stops.
+    void close();
+
 private:
     std::unique_ptr<mcp::Endpoint> m_mcp;
 };

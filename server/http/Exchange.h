@@ -10,7 +10,7 @@ namespace power::http {
 
 // SseStream: an answer of type text/event-stream on a taken-over socket (WHATWG HTML 9.2).
 // Sent with `Connection: close`, flushed when the event loop turns; a comment line every 15 s keeps it alive.
-// Dropped (disconnected() fires) when more than 256 KiB wait unsent or the client goes away.
+// Dropped (disconnected() fires) when more than 256 KiB still wait unsent at the next event, or the client goes away.
 // Thread: the event loop's.
 class SseStream
 {
@@ -18,6 +18,8 @@ public:
     virtual ~SseStream() = default;
     // `event` and `id` may be empty; every line of `data` becomes a data: line.
     virtual void send(QByteArrayView event, QByteArrayView data, QByteArrayView id = {}) = 0;
+    // How long the client should wait before it comes back after a break (field "retry").
+    virtual void setRetry(std::chrono::milliseconds delay) = 0;
     // Flushes and closes. Sending after it is ignored.
     virtual void finish() = 0;
     virtual bool isOpen() const = 0;

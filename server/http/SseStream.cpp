@@ -57,6 +57,8 @@ public:
         put(text);
     }
 
+    void setRetry(std::chrono::milliseconds delay) override { put("retry: " + QByteArray::number(qint64(delay.count())) + '\n'); }
+
     void finish() override { close(true); }
 
 private:
@@ -69,10 +71,10 @@ private:
     {
         if (!isOpen())
             return;
-        m_exchange->countSent(text.size());
+        if (m_exchange->guard()->unsent() > sseMostUnsent)
+            return m_exchange->guard()->abort(); // a reader this slow would only pile up memory
+        m_exchange->countSent(text.size()); // one event may be larger than that: an answer with images
         m_exchange->guard()->write(text);
-        if (isOpen() && m_exchange->guard()->unsent() > sseMostUnsent)
-            m_exchange->guard()->abort(); // a reader this slow would only pile up memory
     }
 
     void close(bool whole)

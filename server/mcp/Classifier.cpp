@@ -62,6 +62,7 @@ Classified classify(Door door, const http::Headers &headers, const QJsonValue &m
         && (object.contains(QLatin1String("result")) || object.contains(QLatin1String("error")))) {
         inbound.kind = Inbound::Kind::Response;
         inbound.world = door == Door::Sse ? Plain : Legacy;
+        inbound.response = object;
         return inbound;
     }
     if (!method.isString() || method.toString().isEmpty())
@@ -82,7 +83,10 @@ Classified classify(Door door, const http::Headers &headers, const QJsonValue &m
 
     const QJsonValue claim = inbound.meta.value(QLatin1String(kMetaVersion));
     const QString header = QString::fromLatin1(headers.value("MCP-Protocol-Version").trimmed());
-    if (!claim.isUndefined()) {
+    if (door == Door::Stream) {
+        inbound.world = Legacy; // that transport ended with the initialize era
+        inbound.version = header;
+    } else if (!claim.isUndefined()) {
         inbound.world = Modern;
         inbound.version = claim.toString();
     } else if (inbound.method != QLatin1String("initialize") && modernVersions().contains(header)) {

@@ -19,7 +19,8 @@ struct Inbound {
     QJsonObject params;        // null and missing params are an empty object
     QJsonObject meta;          // params._meta
     QJsonValue progressToken;  // text or whole number, else null
-    ToolSelection tools;       // what tools/list shows and tools/call may call; set by the endpoint
+    ToolSelection tools;       // what tools/list shows and tools/call may call; set by the dispatcher
+    QJsonObject response;      // Kind::Response: the whole message
 };
 
 // A message that is not served: the status and the error to answer with.

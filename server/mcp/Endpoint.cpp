@@ -1,36 +1,13 @@
 #include "mcp/Endpoint.h"
-#include "base/Ids.h"
-#include "mcp/Ladder.h"
-#include "mcp/RunningCalls.h"
-#include "mcp/ToolList.h"
+#include "mcp/Dispatch.h"
+#include "mcp/Doorway.h"
+#include "mcp/HttpOutlet.h"
 #include <QJsonArray>
-#include <QJsonDocument>
 
 namespace power::mcp {
 
-using operations::Answer;
-using operations::Caller;
-
-// What one message is answered with; an empty body = nothing to say (notification, response).
-// Coroutine frames hold it, so it is not in the anonymous namespace (unity builds warn).
-struct Reply {
-    int status = 200;
-    QByteArray body;
-    http::Headers headers;
-};
-
 namespace {
 constexpr qsizetype kLargestBatch = 100;
-
-Reply rejected(const Rejection &rejection)
-{
-    return {rejection.httpStatus, errorMessage(rejection.id, rejection.error), {}};
-}
-
-Reply shapeRejected(int status, int code, const QString &text)
-{
-    return {status, errorMessage({}, {code, text, {}}), {}};
-}
 
 bool isFormBody(const http::Request &request)
 {
@@ -38,284 +15,229 @@ bool isFormBody(const http::Request &request)
     return type.startsWith("multipart/") || type.startsWith("application/x-www-form-urlencoded");
 }
 
-int silentStatus(Door door)
-{
-    return door == Door::Sse ? 204 : 202;
-}
-
-void send(const http::ExchangePtr &exchange, Door door, Reply reply)
-{
-    if (exchange->isAnswered())
-        return;
-    http::Response response = reply.body.isEmpty() ? http::Response::empty(silentStatus(door))
-                                                   : http::Response::bytes(reply.status, "application/json", reply.body);
-    for (const auto &field : reply.headers.fields())
-        response.headers.add(field.name, field.value);
-    exchange->reply(std::move(response));
-}
-
-void refuseMethod(const http::ExchangePtr &exchange)
-{
-    http::Response response = http::Response::json(
-        405, {{QStringLiteral("error"), QStringLiteral("method_not_allowed")},
-              {QStringLiteral("detail"), QStringLiteral("Send JSON-RPC messages with POST.")}});
-    response.headers.set("Allow", "POST, OPTIONS");
-    exchange->reply(std::move(response));
-}
-
 void notFound(const http::ExchangePtr &exchange)
 {
     exchange->reply(http::Response::json(404, {{QStringLiteral("error"), QStringLiteral("not_found")}}));
 }
 
-// Arguments as an object; a text that holds one is accepted, null and missing are an empty one.
-Result<QJsonObject> argumentsOf(const QJsonValue &given)
+// An element's answer in a batch: nothing can be said before it.
+class BatchOutlet final : public Outlet
 {
-    if (given.isNull() || given.isUndefined())
-        return QJsonObject();
-    if (given.isObject())
-        return given.toObject();
-    if (given.isString()) {
-        const QString text = given.toString().trimmed();
-        if (text.isEmpty())
-            return QJsonObject();
-        if (const QJsonDocument parsed = QJsonDocument::fromJson(text.toUtf8()); parsed.isObject())
-            return parsed.object();
-    }
-    return fail(ErrorCode::InvalidArgument, QStringLiteral("\"arguments\" must be a JSON object."),
-                QStringLiteral("Send the arguments by name, for example {\"session_id\": \"default\"}."));
-}
-} // namespace
-
-struct Endpoint::Core {
-    const operations::Registry &registry;
-    doors::Authenticator authenticate;
-    EndpointConfig config;
-    ToolList tools;
-    RunningCalls running;
-
-    Core(const operations::Registry &r, doors::Authenticator a, EndpointConfig c)
-        : registry(r), authenticate(std::move(a)), config(std::move(c)), tools(registry)
-    {
-    }
-
-    Reply answerAtOnce(const Inbound &inbound, const Method &method) const;
-    std::optional<Reply> toolProblem(const Inbound &inbound) const;
-    std::optional<Reply> selectTools(Inbound &inbound, const http::Request &request) const;
-    void takeNotification(const Inbound &inbound, const Caller &caller, const http::Request &request);
-
-    static void post(std::shared_ptr<Core> core, http::ExchangePtr exchange, Door door);
-    static QCoro::Task<QByteArray> callTool(std::shared_ptr<Core> core, http::ExchangePtr exchange, Inbound inbound,
-                                            Caller caller);
-    static QCoro::Task<> serveCall(std::shared_ptr<Core> core, http::ExchangePtr exchange, Inbound inbound, Caller caller);
-    static QCoro::Task<> serveBatch(std::shared_ptr<Core> core, http::ExchangePtr exchange, Door door, QJsonArray batch,
-                                    Caller caller);
+public:
+    bool canCarry() const override { return false; }
+    bool isFlowing() const override { return false; }
+    void carry(const QByteArray &) override {}
+    void finish(Reply) override {}
 };
 
-Reply Endpoint::Core::answerAtOnce(const Inbound &inbound, const Method &method) const
+StreamRules rulesFor(Core &core, const Call &call, const http::Request &request)
 {
-    const MethodAnswer answer = method.answer(inbound, config.facts, tools);
-    Reply reply;
-    if (const auto *error = std::get_if<RpcError>(&answer))
-        reply.body = errorMessage(inbound.id, *error);
-    else
-        reply.body = resultMessage(inbound.id, std::get<QByteArray>(answer));
-    // Only tells calls of different clients apart (cancellation); it is never required and any id is accepted.
-    if (inbound.world == Legacy && inbound.method == QLatin1String("initialize"))
-        reply.headers.set("Mcp-Session-Id", newUuid().toLatin1());
-    return reply;
-}
-
-// Unknown tools are protocol errors; the original's code on its door.
-std::optional<Reply> Endpoint::Core::toolProblem(const Inbound &inbound) const
-{
-    const QJsonValue name = inbound.params.value(QLatin1String("name"));
-    if (!name.isString())
-        return Reply{200, errorMessage(inbound.id, {InvalidParams, QStringLiteral("params.name must be a text."), {}}), {}};
-    if (tools.find(name.toString(), inbound.tools))
-        return std::nullopt;
-    const int code = inbound.door == Door::Sse ? MethodNotFound : InvalidParams;
-    return Reply{200, errorMessage(inbound.id, {code, tools.whyNot(name.toString(), inbound.tools), {}}), {}};
-}
-
-// A selection that cannot be read is said where it matters: to who asks for tools.
-std::optional<Reply> Endpoint::Core::selectTools(Inbound &inbound, const http::Request &request) const
-{
-    inbound.tools = config.tools;
-    if (!inbound.method.startsWith(QLatin1String("tools/")))
-        return std::nullopt;
-    Result<ToolSelection> selection = ToolSelection::of(request, config.tools, registry);
-    if (!selection)
-        return Reply{200, errorMessage(inbound.id, {InvalidParams, selection.error().text(), {}}), {}};
-    inbound.tools = std::move(*selection);
-    return std::nullopt;
-}
-
-void Endpoint::Core::takeNotification(const Inbound &inbound, const Caller &caller, const http::Request &request)
-{
-    // In the modern era closing the request's connection cancels it; this message belongs to the others.
-    if (inbound.world != Modern && inbound.method == QLatin1String("notifications/cancelled"))
-        running.cancel(RunningCalls::key(caller, request, inbound.params.value(QLatin1String("requestId"))));
-}
-
-QCoro::Task<QByteArray> Endpoint::Core::callTool(std::shared_ptr<Core> core, http::ExchangePtr exchange, Inbound inbound,
-                                                 Caller caller)
-{
-    const QString name = inbound.params.value(QLatin1String("name")).toString();
-    exchange->note(QStringLiteral("tool"), name);
-    Result<QJsonObject> arguments = argumentsOf(inbound.params.value(QLatin1String("arguments")));
-    ShapeRules rules = core->config.shape;
-    rules.structured = rules.structured && inbound.door == Door::Mcp;
-    rules.userErrorIsError = inbound.door == Door::Mcp;
-
-    Result<Answer> answer = fail(ErrorCode::InvalidArgument, QString());
-    if (arguments) {
-        const auto cancel = std::make_shared<CancelSource>();
-        caller.cancel = cancel->token();
-        caller.readOnly = inbound.tools.isReadOnly();
-        CancelToken::Registration disconnect;
-        if (inbound.world == Modern)
-            disconnect = exchange->disconnected().onCancel([cancel] { cancel->cancel(); });
-        const QByteArray key = RunningCalls::key(caller, exchange->request(), inbound.id);
-        core->running.add(key, cancel);
-        QJsonObject values = std::move(arguments.value());
-        QCoro::Task<Result<Answer>> call = core->registry.call(name, std::move(caller), std::move(values));
-        Result<Answer> got = co_await call;
-        core->running.remove(key, cancel);
-        answer = std::move(got);
-    } else {
-        answer = Unexpected<Error>{arguments.error()};
+    StreamRules rules;
+    rules.forms = answerForms(call.inbound, request.headers);
+    rules.delays = core.config.delays;
+    rules.wantsProgress = !call.inbound.progressToken.isNull();
+    rules.principal = call.caller.principal;
+    const SessionPtr session = call.from.session;
+    if (call.inbound.world == Legacy && session && session->isAtLeast(QLatin1String("2025-03-26"))) {
+        rules.logs = &core.logs;
+        rules.prime = session->isAtLeast(QLatin1String("2025-11-25")); // older clients stumble over empty data
     }
-    if (!answer || answer->userError)
-        exchange->note(QStringLiteral("tool_error"), answer ? QStringLiteral("user_code")
-                                                            : QString(QLatin1String(errorWord(answer.error().code))));
-    co_return resultMessage(inbound.id, finalized(shapeResult(answer, rules), inbound.world, core->config.facts));
+    return rules;
 }
 
-QCoro::Task<> Endpoint::Core::serveCall(std::shared_ptr<Core> core, http::ExchangePtr exchange, Inbound inbound,
-                                        Caller caller)
+QCoro::Task<> serveCall(CorePtr core, http::ExchangePtr exchange, CallPtr call)
 {
-    const auto stream = std::make_shared<ProgressStream>(exchange, answerForms(inbound, exchange->request().headers),
-                                                         inbound.progressToken, core->config.delays);
-    if (!inbound.progressToken.isNull()) {
-        caller.progress = [weak = std::weak_ptr(stream)](double done, double total, const QString &text) {
-            if (const auto alive = weak.lock())
-                alive->report(done, total, text);
-        };
-    }
-    QCoro::Task<QByteArray> call = callTool(core, exchange, std::move(inbound), std::move(caller));
-    const QByteArray message = co_await call;
-    stream->finish(200, message, {});
+    const auto outlet = std::make_shared<HttpOutlet>(exchange, rulesFor(*core, *call, exchange->request()));
+    call->outlet = outlet;
+    QCoro::Task<Reply> serving = serve(core, call);
+    Reply reply = co_await serving;
+    outlet->finish(std::move(reply));
 }
 
-QCoro::Task<> Endpoint::Core::serveBatch(std::shared_ptr<Core> core, http::ExchangePtr exchange, Door door,
-                                         QJsonArray batch, Caller caller)
+QCoro::Task<> serveBatch(CorePtr core, http::ExchangePtr exchange, Arrival arrival, QJsonArray batch)
 {
     QByteArray replies;
     for (const QJsonValue &element : std::as_const(batch)) {
-        Classified classified = classify(door, exchange->request().headers, element);
-        QByteArray reply;
-        if (const auto *rejection = std::get_if<Rejection>(&classified)) {
-            reply = rejected(*rejection).body;
+        Begun begun = begin(*core, arrival, element);
+        Reply reply;
+        if (auto *ready = std::get_if<Reply>(&begun)) {
+            reply = std::move(*ready);
         } else {
-            Inbound &inbound = std::get<Inbound>(classified);
-            if (inbound.kind != Inbound::Kind::Request) {
-                core->takeNotification(inbound, caller, exchange->request());
-            } else if (const auto rejection2 = climb(inbound, exchange->request().headers)) {
-                reply = rejected(*rejection2).body;
-            } else if (const auto unreadable = core->selectTools(inbound, exchange->request())) {
-                reply = unreadable->body;
-            } else if (const Method *method = findMethod(inbound.method, inbound.world); method->answer) {
-                reply = core->answerAtOnce(inbound, *method).body;
-            } else if (const auto problem = core->toolProblem(inbound)) {
-                reply = problem->body;
-            } else {
-                QCoro::Task<QByteArray> call = callTool(core, exchange, inbound, caller);
-                reply = co_await call;
-            }
+            const CallPtr call = std::get<CallPtr>(begun);
+            call->outlet = std::make_shared<BatchOutlet>();
+            QCoro::Task<Reply> serving = serve(core, call);
+            Reply made = co_await serving;
+            reply = std::move(made);
         }
-        if (!reply.isEmpty())
-            replies += (replies.isEmpty() ? "" : ",") + reply;
+        if (!reply.body.isEmpty())
+            replies += (replies.isEmpty() ? "" : ",") + reply.body;
     }
-    send(exchange, door, replies.isEmpty() ? Reply() : Reply{200, '[' + replies + ']', {}});
+    Reply all{arrival.door == Door::Sse ? 204 : 202, {}, {}};
+    if (!replies.isEmpty())
+        all = {200, '[' + replies + ']', {}};
+    sendReply(exchange, std::move(all));
 }
+
+// Why an array is refused; nothing = it is a batch.
+std::optional<QString> batchProblem(const Arrival &arrival, const QJsonArray &batch)
+{
+    QString version = QString::fromLatin1(arrival.headers.value("MCP-Protocol-Version").trimmed());
+    if (version.isEmpty() && arrival.session)
+        version = arrival.session->version;
+    const bool isKnown = version.isEmpty() || version == QLatin1String("2025-03-26") || version == QLatin1String("2024-11-05");
+    bool isAllowed = arrival.door == Door::Sse || isKnown;
+    for (const QJsonValue &element : batch) {
+        const QJsonValue claim = element[QLatin1String("params")][QLatin1String("_meta")][QLatin1String(kMetaVersion)];
+        isAllowed = isAllowed && claim.isUndefined();
+    }
+    if (!isAllowed)
+        return QStringLiteral("Batches are not part of this protocol version.");
+    if ((batch.isEmpty() && arrival.door == Door::Mcp) || batch.size() > kLargestBatch)
+        return QStringLiteral("A batch has 1 to %1 messages.").arg(kLargestBatch);
+    return std::nullopt;
+}
+
+void servePost(const CorePtr &core, const http::ExchangePtr &exchange, Door door)
+{
+    const http::Request &request = exchange->request();
+    std::optional<operations::Caller> caller = enter(*core, exchange);
+    if (!caller)
+        return;
+    if (door == Door::Mcp && isFormBody(request))
+        return sendReply(exchange, badMessage(415, InvalidRequest, QStringLiteral("Send JSON, not a form.")));
+    QJsonValue message;
+    if (!parseBody(request.body, message))
+        return sendReply(exchange, badMessage(400, ParseError, QStringLiteral("The body is not valid JSON.")));
+
+    Arrival arrival;
+    arrival.door = door;
+    arrival.caller = std::move(*caller);
+    arrival.headers = request.headers;
+    arrival.tools = ToolSelection::of(request, core->config.tools, core->registry);
+    arrival.scope = "peer " + request.peer.toString().toLatin1();
+    const bool isModern = message[QLatin1String("params")][QLatin1String("_meta")].toObject().contains(QLatin1String(kMetaVersion));
+    if (isModern)
+        arrival.gone = exchange->disconnected(); // in the era before, hanging up is no cancellation
+    if (const QByteArray id = request.headers.value(kSessionHeader); !id.isEmpty() && !isModern) {
+        arrival.scope = "session " + id;
+        const bool isNew = message[QLatin1String("method")] == QLatin1String("initialize");
+        if (door == Door::Mcp && !isNew) {
+            arrival.session = core->sessions.find(arrival.caller.principal, id);
+            if (!arrival.session)
+                return sessionEnded(exchange, message[QLatin1String("id")]);
+        }
+    }
+    if (message.isArray()) {
+        const QJsonArray batch = message.toArray();
+        if (const auto problem = batchProblem(arrival, batch))
+            return sendReply(exchange, badMessage(400, InvalidRequest, *problem));
+        exchange->note(QStringLiteral("mcp_batch"), batch.size());
+        serveBatch(core, exchange, std::move(arrival), batch);
+        return;
+    }
+    if (const QString method = message[QLatin1String("method")].toString(); !method.isEmpty())
+        exchange->note(QStringLiteral("mcp_method"), method.left(80));
+
+    Begun begun = begin(*core, arrival, message);
+    if (auto *reply = std::get_if<Reply>(&begun)) {
+        Inbound shown;
+        shown.door = door;
+        const AnswerForms forms = answerForms(shown, request.headers);
+        if (!forms.streamOnly || reply->status != 200)
+            return sendReply(exchange, std::move(*reply));
+        StreamRules rules;
+        rules.forms = forms;
+        return HttpOutlet(exchange, rules).finish(std::move(*reply));
+    }
+    const CallPtr call = std::get<CallPtr>(begun);
+    call->note = [weak = std::weak_ptr<http::Exchange>(exchange)](const QString &key, const QJsonValue &value) {
+        if (const auto open = weak.lock())
+            open->note(key, value);
+    };
+    if (call->inbound.method == QLatin1String("tools/call"))
+        exchange->note(QStringLiteral("tool"), call->inbound.params.value(QLatin1String("name")).toString().left(80));
+    serveCall(core, exchange, call);
+}
+
+// GET /mcp: the stream for what belongs to no call, or the rest of a stream that was interrupted.
+void serveGet(const CorePtr &core, const http::ExchangePtr &exchange)
+{
+    const http::Request &request = exchange->request();
+    const std::optional<operations::Caller> caller = enter(*core, exchange);
+    if (!caller)
+        return;
+    const QByteArray version = request.headers.value("MCP-Protocol-Version").trimmed();
+    const QByteArray id = request.headers.value(kSessionHeader);
+    if (modernVersions().contains(QString::fromLatin1(version)) || id.isEmpty() || request.method == "HEAD" || !acceptsStream(request))
+        return refuseMethod(exchange, QStringLiteral("Send JSON-RPC messages with POST. GET opens the event stream of a session."));
+    const SessionPtr session = core->sessions.find(caller->principal, id);
+    if (!session)
+        return sessionEnded(exchange, {});
+    qint64 after = -1;
+    std::shared_ptr<EventLog> log = core->logs.find(request.headers.value("Last-Event-ID").trimmed(), caller->principal, after);
+    const bool isNew = !log;
+    if (isNew) {
+        if (session->stream)
+            session->stream->end(); // one message goes to exactly one stream
+        log = core->logs.make(caller->principal);
+        session->stream = log;
+    }
+    log->attach(exchange->startSse(), after);
+    if (isNew && session->isAtLeast(QLatin1String("2025-11-25")))
+        log->prime();
+}
+
+void serveDelete(const CorePtr &core, const http::ExchangePtr &exchange)
+{
+    const std::optional<operations::Caller> caller = enter(*core, exchange);
+    if (!caller)
+        return;
+    const http::Headers &headers = exchange->request().headers;
+    const QByteArray id = headers.value(kSessionHeader);
+    if (id.isEmpty() || modernVersions().contains(QString::fromLatin1(headers.value("MCP-Protocol-Version").trimmed())))
+        return refuseMethod(exchange, QStringLiteral("DELETE ends a session, which the header Mcp-Session-Id names."));
+    const SessionPtr session = core->sessions.find(caller->principal, id);
+    if (!session)
+        return sessionEnded(exchange, {});
+    core->sessions.end(session);
+    exchange->reply(http::Response::empty(204));
+}
+} // namespace
 
 Endpoint::Endpoint(const operations::Registry &registry, doors::Authenticator authenticate, EndpointConfig config)
     : m_core(std::make_shared<Core>(registry, std::move(authenticate), std::move(config)))
 {
 }
 
-Endpoint::~Endpoint() = default;
-
-qsizetype Endpoint::runningCalls() const
+Endpoint::~Endpoint()
 {
-    return m_core->running.count();
-}
-
-void Endpoint::Core::post(std::shared_ptr<Core> core, http::ExchangePtr exchange, Door door)
-{
-    const http::Request &request = exchange->request();
-    Result<Caller> caller = core->authenticate(request);
-    if (!caller) {
-        http::Response refusal = http::errorResponse(caller.error(), request);
-        if (caller.error().code == ErrorCode::Unauthenticated)
-            refusal.headers.set("WWW-Authenticate", "Bearer realm=\"power-interpreter\"");
-        exchange->reply(std::move(refusal));
-        return;
-    }
-    if (door == Door::Mcp && isFormBody(request))
-        return send(exchange, door, shapeRejected(415, InvalidRequest, QStringLiteral("Send JSON, not a form.")));
-    QJsonValue message;
-    if (!parseBody(request.body, message))
-        return send(exchange, door, shapeRejected(400, ParseError, QStringLiteral("The body is not valid JSON.")));
-
-    if (message.isArray()) {
-        const QJsonArray batch = message.toArray();
-        const QByteArray version = request.headers.value("MCP-Protocol-Version").trimmed();
-        const bool allowed = door == Door::Sse || version.isEmpty() || version == "2025-03-26" || version == "2024-11-05";
-        if (!allowed || (batch.isEmpty() && door == Door::Mcp) || batch.size() > kLargestBatch)
-            return send(exchange, door,
-                        shapeRejected(400, InvalidRequest,
-                                      !allowed ? QStringLiteral("Batches are not part of this protocol version.")
-                                               : QStringLiteral("A batch has 1 to %1 messages.").arg(kLargestBatch)));
-        for (const QJsonValue &element : batch) {
-            const QJsonValue claim = element[QLatin1String("params")][QLatin1String("_meta")][QLatin1String(kMetaVersion)];
-            if (!claim.isUndefined())
-                return send(exchange, door, shapeRejected(400, InvalidRequest,
-                                                          QStringLiteral("Batches are not part of this protocol version.")));
-        }
-        exchange->note(QStringLiteral("mcp_batch"), batch.size());
-        Core::serveBatch(core, exchange, door, batch, std::move(*caller));
-        return;
-    }
-
-    Classified classified = classify(door, request.headers, message);
-    if (const auto *rejection = std::get_if<Rejection>(&classified))
-        return send(exchange, door, rejected(*rejection));
-    Inbound &inbound = std::get<Inbound>(classified);
-    exchange->note(QStringLiteral("mcp_method"), inbound.method);
-    if (inbound.kind != Inbound::Kind::Request) {
-        core->takeNotification(inbound, *caller, request);
-        return send(exchange, door, {});
-    }
-    if (const auto rejection = climb(inbound, request.headers))
-        return send(exchange, door, rejected(*rejection));
-    const Method *method = findMethod(inbound.method, inbound.world);
-    std::optional<Reply> reply = core->selectTools(inbound, request);
-    if (!reply)
-        reply = method->answer ? core->answerAtOnce(inbound, *method) : core->toolProblem(inbound);
-    if (reply && !answerForms(inbound, request.headers).streamOnly)
-        return send(exchange, door, std::move(*reply));
-    if (reply) {
-        ProgressStream stream(exchange, answerForms(inbound, request.headers), {}, core->config.delays);
-        return stream.finish(reply->status, reply->body, reply->headers);
-    }
-    Core::serveCall(core, exchange, inbound, std::move(*caller));
+    close();
 }
 
 void Endpoint::post(http::ExchangePtr exchange, Door door)
 {
-    Core::post(m_core, std::move(exchange), door);
+    servePost(m_core, exchange, door);
+}
+
+void Endpoint::get(http::ExchangePtr exchange)
+{
+    serveGet(m_core, exchange);
+}
+
+void Endpoint::remove(http::ExchangePtr exchange)
+{
+    serveDelete(m_core, exchange);
+}
+
+void Endpoint::close()
+{
+    m_core->closing.cancel();
+    m_core->sessions.closeStreams();
+}
+
+qsizetype Endpoint::runningCalls() const
+{
+    return m_core->running.count();
 }
 
 void Endpoint::addRoutes(http::Dispatcher &dispatcher)
@@ -324,15 +246,18 @@ void Endpoint::addRoutes(http::Dispatcher &dispatcher)
     options.maxBody = m_core->config.maxBody;
     options.cors = true;
     options.corsExpose = "Mcp-Session-Id, WWW-Authenticate";
-    const auto core = m_core;
-    for (const auto &[pattern, door] : {std::pair(QStringLiteral("/mcp"), Door::Mcp),
-                                        std::pair(QStringLiteral("/mcp/sse"), Door::Sse)}) {
-        dispatcher.add("POST", pattern, [core, at = door](http::ExchangePtr exchange) {
-            Core::post(core, std::move(exchange), at);
-        }, options);
-        for (const char *method : {"GET", "DELETE"})
-            dispatcher.add(method, pattern, [](http::ExchangePtr exchange) { refuseMethod(exchange); }, options);
-    }
+    const QString mcp = QStringLiteral("/mcp");
+    const QString sse = QStringLiteral("/mcp/sse");
+    dispatcher.add("POST", mcp, [this](http::ExchangePtr exchange) { post(std::move(exchange), Door::Mcp); }, options);
+    dispatcher.add("GET", mcp, [this](http::ExchangePtr exchange) { get(std::move(exchange)); }, options);
+    dispatcher.add("DELETE", mcp, [this](http::ExchangePtr exchange) { remove(std::move(exchange)); }, options);
+    dispatcher.add("POST", sse, [this](http::ExchangePtr exchange) { post(std::move(exchange), Door::Sse); }, options);
+    dispatcher.add("GET", sse, [this](http::ExchangePtr exchange) { openStream(std::move(exchange)); }, options);
+    dispatcher.add("DELETE", sse, [](http::ExchangePtr exchange) {
+        refuseMethod(exchange, QStringLiteral("Send JSON-RPC messages with POST."));
+    }, options);
+    dispatcher.add("POST", QStringLiteral("/mcp/messages"), [this](http::ExchangePtr exchange) { postToStream(std::move(exchange)); },
+                   options);
     // Clients look for an authorization server here and need to read that there is none.
     for (const char *method : {"GET", "POST"}) {
         dispatcher.add(method, QStringLiteral("/.well-known/{path*}"), [](http::ExchangePtr e) { notFound(e); }, options);

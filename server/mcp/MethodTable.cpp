@@ -1,113 +1,107 @@
 #include "mcp/MethodTable.h"
-#include "mcp/ToolList.h"
+#include "mcp/Methods.h"
 #include <QJsonArray>
 
 namespace power::mcp {
 
 namespace {
 constexpr int kListTtlMs = 300'000;
+constexpr unsigned kAll = Modern | Legacy | Plain;
+constexpr unsigned kBoth = Modern | Legacy;
+
+const Method kMethods[] = {
+    {"initialize", Legacy | Plain, Needs::Nothing, Caching::None, false, initialize, nullptr},
+    {"ping", Legacy | Plain, Needs::Nothing, Caching::None, false, ping, nullptr},
+    {"server/discover", Modern, Needs::Nothing, Caching::Private, false, discover, nullptr},
+    {"logging/setLevel", Legacy, Needs::Nothing, Caching::None, false, setLogLevel, nullptr},
+    {"tools/list", kAll, Needs::Nothing, Caching::Private, false, listTools, nullptr},
+    {"tools/call", kAll, Needs::Nothing, Caching::None, true, nullptr, callTool},
+    {"resources/list", kBoth, Needs::Resources, Caching::Fresh, false, nullptr, listResources},
+    {"resources/templates/list", kBoth, Needs::Resources, Caching::Private, false, listResourceTemplates, nullptr},
+    {"resources/read", kBoth, Needs::Resources, Caching::Fresh, true, nullptr, readResource},
+    {"resources/subscribe", Legacy, Needs::Resources, Caching::None, false, subscribeResource, nullptr},
+    {"resources/unsubscribe", Legacy, Needs::Resources, Caching::None, false, unsubscribeResource, nullptr},
+    {"prompts/list", kBoth, Needs::Prompts, Caching::Private, false, listPrompts, nullptr},
+    {"prompts/get", kBoth, Needs::Prompts, Caching::None, true, nullptr, getPrompt},
+    {"completion/complete", kBoth, Needs::Completers, Caching::None, false, nullptr, complete},
+    {"subscriptions/listen", Modern, Needs::Nothing, Caching::None, false, nullptr, listenForChanges},
+};
+
+bool isOffered(const Method &method, World world, const Features &features)
+{
+    // Some clients ask for lists that were never declared; an error would only alarm their users.
+    const bool alwaysAnswered = world == Legacy && QByteArrayView(method.name).endsWith("/list");
+    switch (method.needs) {
+    case Needs::Nothing: return true;
+    case Needs::Resources: return alwaysAnswered || !features.resources.isEmpty();
+    case Needs::Prompts: return alwaysAnswered || !features.prompts.isEmpty();
+    case Needs::Completers: return !features.completers.isEmpty();
+    }
+    return false;
+}
+} // namespace
+
+const Method *findMethod(const QString &name, World world, const Features &features)
+{
+    for (const Method &method : kMethods) {
+        if ((method.worlds & world) && name == QLatin1String(method.name))
+            return isOffered(method, world, features) ? &method : nullptr;
+    }
+    return nullptr;
+}
 
 QJsonObject serverInfo(const ServerFacts &facts)
 {
     return {{QStringLiteral("name"), facts.name}, {QStringLiteral("version"), facts.version}};
 }
 
-QJsonObject capabilities()
-{
-    return {{QStringLiteral("tools"), QJsonObject{{QStringLiteral("listChanged"), false}}}};
-}
-
-MethodAnswer initialize(const Inbound &inbound, const ServerFacts &facts, const ToolList &)
-{
-    const QString wanted = inbound.params.value(QLatin1String("protocolVersion")).toString();
-    const QLatin1String fallback(inbound.world == Plain ? kFirstLegacy : kLatestLegacy);
-    QJsonObject result{
-        {QStringLiteral("protocolVersion"), legacyVersions().contains(wanted) ? wanted : QString(fallback)},
-        {QStringLiteral("capabilities"), capabilities()},
-        {QStringLiteral("serverInfo"), serverInfo(facts)},
-    };
-    if (!facts.instructions.isEmpty())
-        result.insert(QStringLiteral("instructions"), facts.instructions);
-    return finalized(result, inbound.world, facts);
-}
-
-MethodAnswer discover(const Inbound &inbound, const ServerFacts &facts, const ToolList &)
-{
-    QJsonObject result{
-        {QStringLiteral("supportedVersions"), QJsonArray::fromStringList(modernVersions())},
-        {QStringLiteral("capabilities"), capabilities()},
-    };
-    if (!facts.instructions.isEmpty())
-        result.insert(QStringLiteral("instructions"), facts.instructions);
-    return finalized(result, inbound.world, facts, Caching::Private);
-}
-
-MethodAnswer emptyObject(const Inbound &inbound, const ServerFacts &facts, const ToolList &)
-{
-    return finalized({}, inbound.world, facts);
-}
-
-std::optional<RpcError> cursorProblem(const Inbound &inbound)
-{
-    // Every list is one page, so no cursor was ever handed out.
-    if (inbound.params.value(QLatin1String("cursor")).toString().isEmpty())
-        return std::nullopt;
-    return RpcError{InvalidParams, QStringLiteral("Unknown cursor: this list has one page."), {}};
-}
-
-MethodAnswer listTools(const Inbound &inbound, const ServerFacts &facts, const ToolList &tools)
-{
-    if (auto problem = cursorProblem(inbound))
-        return *problem;
-    return tools.bytes(inbound.world, facts, inbound.tools);
-}
-
-// Some clients ask for these lists though they were never declared; an error would only alarm their users.
-template <char Which>
-MethodAnswer listNothing(const Inbound &inbound, const ServerFacts &facts, const ToolList &)
-{
-    if (auto problem = cursorProblem(inbound))
-        return *problem;
-    const QString key = Which == 'r' ? QStringLiteral("resources")
-                      : Which == 't' ? QStringLiteral("resourceTemplates") : QStringLiteral("prompts");
-    return finalized({{key, QJsonArray()}}, inbound.world, facts);
-}
-
-const Method kMethods[] = {
-    {"initialize", Legacy | Plain, initialize},
-    {"ping", Legacy | Plain, emptyObject},
-    {"server/discover", Modern, discover},
-    {"tools/list", Modern | Legacy | Plain, listTools},
-    {"tools/call", Modern | Legacy | Plain, nullptr},
-    {"resources/list", Legacy, listNothing<'r'>},
-    {"resources/templates/list", Legacy, listNothing<'t'>},
-    {"prompts/list", Legacy, listNothing<'p'>},
-    {"logging/setLevel", Legacy, emptyObject},
-};
-} // namespace
-
-const Method *findMethod(const QString &name, World world)
-{
-    for (const Method &method : kMethods) {
-        if ((method.worlds & world) && name == QLatin1String(method.name))
-            return &method;
-    }
-    return nullptr;
-}
-
 QByteArray finalized(QJsonObject result, World world, const ServerFacts &facts, Caching caching)
 {
     if (world == Modern) {
-        result.insert(QStringLiteral("resultType"), QStringLiteral("complete"));
+        const bool isWhole = !result.contains(QLatin1String("resultType"));
+        if (isWhole)
+            result.insert(QStringLiteral("resultType"), QStringLiteral("complete"));
         QJsonObject meta = result.value(QLatin1String("_meta")).toObject();
         meta.insert(QLatin1String(kMetaServerInfo), serverInfo(facts));
         result.insert(QStringLiteral("_meta"), meta);
-        if (caching == Caching::Private) {
-            result.insert(QStringLiteral("ttlMs"), kListTtlMs);
+        if (caching != Caching::None && isWhole) {
+            result.insert(QStringLiteral("ttlMs"), caching == Caching::Private ? kListTtlMs : 0);
             result.insert(QStringLiteral("cacheScope"), QStringLiteral("private"));
         }
     }
     return jsonBytes(result);
+}
+
+Outcome pageOf(const Inbound &inbound, const QString &key, const QJsonArray &all, int pageSize)
+{
+    const QString cursor = inbound.params.value(QLatin1String("cursor")).toString();
+    qsizetype start = 0;
+    if (!cursor.isEmpty()) {
+        const QByteArray place = QByteArray::fromBase64(cursor.toLatin1(), QByteArray::Base64UrlEncoding);
+        bool isNumber = false;
+        start = place.startsWith("at ") ? place.mid(3).toLongLong(&isNumber) : 0;
+        if (!isNumber || start <= 0 || start % pageSize != 0)
+            return RpcError{InvalidParams, QStringLiteral("Unknown cursor; begin again without one.")};
+    }
+    QJsonArray page;
+    const qsizetype end = std::min<qsizetype>(all.size(), start + pageSize);
+    for (qsizetype i = start; i < end; ++i)
+        page.append(all.at(i));
+    QJsonObject result{{key, page}};
+    if (end < all.size())
+        result.insert(QStringLiteral("nextCursor"),
+                      QString::fromLatin1(("at " + QByteArray::number(end))
+                                              .toBase64(QByteArray::Base64UrlEncoding | QByteArray::OmitTrailingEquals)));
+    return result;
+}
+
+RpcError protocolError(const Error &error)
+{
+    QJsonObject data = error.details;
+    data.insert(QStringLiteral("error"), QLatin1String(errorWord(error.code)));
+    const bool callers = error.code == ErrorCode::InvalidArgument || error.code == ErrorCode::NotFound
+                      || error.code == ErrorCode::TooLarge || error.code == ErrorCode::Forbidden;
+    return {callers ? InvalidParams : InternalError, error.text(), data};
 }
 
 } // namespace power::mcp

@@ -1,34 +1,47 @@
 // Every method once, with the worlds it exists in; and the finalizer that stamps what their results must carry.
 #pragma once
 #include "mcp/Classifier.h"
+#include "mcp/Config.h"
+#include <variant>
 
 namespace power::mcp {
 
-class ToolList;
+struct Core;
+struct Call;
 
-// What the server says of itself.
-struct ServerFacts {
-    QString name = QStringLiteral("Power Interpreter");
-    QString version;
-    QString instructions; // at most 2,000 characters, most important first
+// A result that was finalized before.
+struct Ready {
+    QByteArray result;
 };
+// Nobody is there to be answered.
+struct NoAnswer {};
+using Outcome = std::variant<QJsonObject, Ready, RpcError, operations::InputNeed, NoAnswer>;
 
-// A result as JSON text (finalized), or an error.
-using MethodAnswer = std::variant<QByteArray, RpcError>;
+// The fields ttlMs and cacheScope: for results that must not have them, may be kept a while, must be asked again.
+enum class Caching { None, Private, Fresh };
+
+// What a method works on; it exists only when the server has some.
+enum class Needs { Nothing, Resources, Prompts, Completers };
 
 struct Method {
     const char *name;
     unsigned worlds;
-    // Null for tools/call, which runs an operation and answers later.
-    MethodAnswer (*answer)(const Inbound &, const ServerFacts &, const ToolList &);
+    Needs needs;
+    Caching caching;
+    bool mayAsk; // its outcome may be an InputNeed
+    // One of the two: answered at once, or later.
+    Outcome (*quick)(Core &, Call &);
+    QCoro::Task<Outcome> (*later)(std::shared_ptr<Core>, std::shared_ptr<Call>);
 };
 
-// Null: no such method in that world.
-const Method *findMethod(const QString &name, World world);
+// Null: no such method in that world. The list methods of features this server has none of are found in the Legacy world
+// all the same, because clients ask for them undeclared.
+const Method *findMethod(const QString &name, World world, const Features &features);
 
 // Stamps a result: nothing in the initialize era; resultType and server info in the modern one, and the caching
 // fields for the methods that must have them.
-enum class Caching { None, Private };
 QByteArray finalized(QJsonObject result, World world, const ServerFacts &facts, Caching caching = Caching::None);
+
+QJsonObject serverInfo(const ServerFacts &facts);
 
 } // namespace power::mcp

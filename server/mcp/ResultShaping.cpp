@@ -15,9 +15,9 @@ QJsonObject textBlock(const QString &text)
     return {{QStringLiteral("type"), QStringLiteral("text")}, {QStringLiteral("text"), text}};
 }
 
-QJsonObject imageBlock(const Block &block, const QByteArray &base64)
+QJsonObject mediaBlock(const Block &block, const QByteArray &base64)
 {
-    return {{QStringLiteral("type"), QStringLiteral("image")},
+    return {{QStringLiteral("type"), block.kind == Block::Kind::Image ? QStringLiteral("image") : QStringLiteral("audio")},
             {QStringLiteral("data"), QString::fromLatin1(base64)},
             {QStringLiteral("mimeType"), QString::fromLatin1(block.mime)}};
 }
@@ -62,15 +62,16 @@ QJsonObject shapeBlocks(const Answer &answer, const ShapeRules &rules)
     QJsonArray images;
     qsizetype imageRoom = rules.maxImageBase64;
     for (const Block &block : answer.blocks) {
-        if (block.kind != Block::Kind::Image) {
+        if (block.kind == Block::Kind::Text || block.kind == Block::Kind::Json) {
             if (!block.text.isEmpty())
                 texts << block.text;
             continue;
         }
         const qsizetype encoded = (block.data.size() + 2) / 3 * 4;
-        if (rules.images && !block.data.isEmpty() && encoded <= imageRoom) {
+        const bool isMedia = block.kind == Block::Kind::Image || block.kind == Block::Kind::Audio;
+        if (isMedia ? rules.images && !block.data.isEmpty() && encoded <= imageRoom : encoded <= imageRoom) {
             imageRoom -= encoded;
-            images.append(imageBlock(block, block.data.toBase64()));
+            images.append(contentBlock(block));
         } else if (!block.text.isEmpty()) {
             texts << QStringLiteral("[image not shown here: %1]").arg(block.text);
         }
@@ -87,6 +88,38 @@ QJsonObject shapeBlocks(const Answer &answer, const ShapeRules &rules)
     return result(content, isError);
 }
 } // namespace
+
+QJsonObject contentBlock(const Block &block)
+{
+    const QString mime = QString::fromLatin1(block.mime);
+    switch (block.kind) {
+    case Block::Kind::Text:
+    case Block::Kind::Json: break;
+    case Block::Kind::Image:
+    case Block::Kind::Audio: return mediaBlock(block, block.data.toBase64());
+    case Block::Kind::Resource: {
+        QJsonObject resource{{QStringLiteral("uri"), block.uri}, {QStringLiteral("mimeType"), mime}};
+        if (block.data.isEmpty())
+            resource.insert(QStringLiteral("text"), block.text);
+        else
+            resource.insert(QStringLiteral("blob"), QString::fromLatin1(block.data.toBase64()));
+        return {{QStringLiteral("type"), QStringLiteral("resource")}, {QStringLiteral("resource"), resource}};
+    }
+    case Block::Kind::Link: {
+        QJsonObject link{{QStringLiteral("type"), QStringLiteral("resource_link")},
+                         {QStringLiteral("uri"), block.uri},
+                         {QStringLiteral("name"), block.name}};
+        if (!block.text.isEmpty())
+            link.insert(QStringLiteral("description"), block.text);
+        if (!mime.isEmpty())
+            link.insert(QStringLiteral("mimeType"), mime);
+        if (block.size >= 0)
+            link.insert(QStringLiteral("size"), block.size);
+        return link;
+    }
+    }
+    return textBlock(block.text);
+}
 
 QJsonObject shapeResult(const Result<Answer> &answer, const ShapeRules &rules)
 {

@@ -16,4 +16,7 @@ struct ShapeRules {
 // The result of tools/call without era stamps: content, isError, maybe structuredContent.
 QJsonObject shapeResult(const Result<operations::Answer> &answer, const ShapeRules &rules);
 
+// One block as the protocol's content, whole: for prompts, and for blocks that are no text.
+QJsonObject contentBlock(const operations::Block &block);
+
 } // namespace power::mcp

@@ -30,6 +30,24 @@ QByteArray resultMessage(const QJsonValue &id, const QByteArray &result)
     return "{\"jsonrpc\":\"2.0\",\"id\":" + jsonBytes(id) + ",\"result\":" + result + '}';
 }
 
+QByteArray notificationMessage(const QString &method, const QJsonObject &params)
+{
+    QJsonObject message{{QStringLiteral("jsonrpc"), QStringLiteral("2.0")}, {QStringLiteral("method"), method}};
+    if (!params.isEmpty())
+        message.insert(QStringLiteral("params"), params);
+    return jsonBytes(message);
+}
+
+QByteArray requestMessage(const QJsonValue &id, const QString &method, const QJsonObject &params)
+{
+    QJsonObject message{{QStringLiteral("jsonrpc"), QStringLiteral("2.0")},
+                        {QStringLiteral("id"), id},
+                        {QStringLiteral("method"), method}};
+    if (!params.isEmpty())
+        message.insert(QStringLiteral("params"), params);
+    return jsonBytes(message);
+}
+
 QByteArray errorMessage(const QJsonValue &id, const RpcError &error)
 {
     QJsonObject body{{QStringLiteral("code"), error.code}, {QStringLiteral("message"), error.message}};

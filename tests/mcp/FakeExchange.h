@@ -15,11 +15,13 @@ public:
         if (open)
             events.append({event.toByteArray(), data.toByteArray(), id.toByteArray()});
     }
+    void setRetry(std::chrono::milliseconds delay) override { retry = delay; }
     void finish() override { open = false; }
     bool isOpen() const override { return open; }
 
     QList<Event> events;
     bool open = true;
+    std::chrono::milliseconds retry{0};
 };
 
 class FakeExchange : public http::Exchange

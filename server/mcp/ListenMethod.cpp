@@ -1,0 +1,76 @@
+#include "mcp/Methods.h"
+#include <QJsonArray>
+
+namespace power::mcp {
+
+namespace {
+constexpr qsizetype kMostWatched = 200;
+
+struct Wishes {
+    bool tools = false, prompts = false, resources = false;
+    QSet<QString> uris;
+
+    bool contains(const Change &change) const
+    {
+        switch (change.kind) {
+        case Change::Kind::Tools: return tools;
+        case Change::Kind::Prompts: return prompts;
+        case Change::Kind::Resources: return resources;
+        case Change::Kind::Resource: return uris.contains(change.uri);
+        }
+        return false;
+    }
+};
+} // namespace
+
+QCoro::Task<Outcome> listenForChanges(CorePtr core, CallPtr call)
+{
+    const QJsonValue asked = call->inbound.params.value(QLatin1String("notifications"));
+    if (!asked.isObject())
+        co_return RpcError{InvalidParams, QStringLiteral("params.notifications must be an object."), {}, 400};
+    const Features &features = core->features();
+    const QJsonObject meta{{QLatin1String(kMetaSubscription), call->inbound.id}};
+    Wishes wishes;
+    wishes.tools = features.toolsMayChange && asked[QLatin1String("toolsListChanged")].toBool();
+    wishes.prompts = !features.prompts.isEmpty() && asked[QLatin1String("promptsListChanged")].toBool();
+    wishes.resources = !features.resources.isEmpty() && asked[QLatin1String("resourcesListChanged")].toBool();
+    QList<Watches::Registration> watches;
+    QJsonArray watched;
+    const QJsonArray uris = asked[QLatin1String("resourceSubscriptions")].toArray();
+    for (const QJsonValue &uri : uris) {
+        const auto watch = core->watches.add(call->caller, uri.toString());
+        if (!watch || watches.size() >= kMostWatched || wishes.uris.contains(uri.toString()))
+            continue;
+        watches.append(*watch);
+        wishes.uris.insert(uri.toString());
+        watched.append(uri);
+    }
+    QJsonObject honoured;
+    if (wishes.tools)
+        honoured.insert(QStringLiteral("toolsListChanged"), true);
+    if (wishes.prompts)
+        honoured.insert(QStringLiteral("promptsListChanged"), true);
+    if (wishes.resources)
+        honoured.insert(QStringLiteral("resourcesListChanged"), true);
+    if (!watched.isEmpty())
+        honoured.insert(QStringLiteral("resourceSubscriptions"), watched);
+    call->outlet->carry(notificationMessage(QStringLiteral("notifications/subscriptions/acknowledged"),
+                                            {{QStringLiteral("_meta"), meta}, {QStringLiteral("notifications"), honoured}}));
+
+    const auto tell = [outlet = call->outlet, principal = call->caller.principal, wishes, meta](const Change &change) {
+        if ((change.principal.isEmpty() || change.principal == principal) && wishes.contains(change))
+            outlet->carry(changeMessage(change, meta));
+    };
+    const Changes::Registration listening = features.changes->listen(tell);
+    const OneShot<Done> end;
+    const auto stop = [end] { end.resolve(Done{}); };
+    const CancelToken::Registration closing = core->closing.token().onCancel(stop);
+    const std::chrono::milliseconds forever{0};
+    const CancelToken cancelled = call->caller.cancel;
+    const Result<Done> ended = co_await end.wait(forever, cancelled);
+    if (!ended)
+        co_return NoAnswer{};
+    co_return QJsonObject{{QStringLiteral("_meta"), meta}};
+}
+
+} // namespace power::mcp
