@@ -120,6 +120,10 @@ QCoro::Task<Reply> serve(CorePtr core, CallPtr call)
     if (!call->inbound.progressToken.isNull())
         call->caller.progress = [meter](double done, double total, const QString &text) { meter->report(done, total, text); };
     connectLog(*call);
+    call->caller.dropConnection = [outlet = std::weak_ptr<Outlet>(call->outlet)] {
+        if (const auto open = outlet.lock())
+            open->disconnect();
+    };
     const QByteArray key = runningKey(call->from, call->inbound.id);
     core->running.add(key, cancel);
 

@@ -44,6 +44,10 @@ std::optional<Outcome> takeRetry(Core &core, Call &call)
     if (!responses.isUndefined() && !responses.isObject())
         return RpcError{InvalidParams, QStringLiteral("params.inputResponses must be an object.")};
     call.caller.inputResponses = responses.toObject();
+    for (const QJsonValue &response : std::as_const(call.caller.inputResponses)) {
+        if (!response.isObject())
+            return RpcError{InvalidParams, QStringLiteral("Every member of params.inputResponses must be an object.")};
+    }
     const QJsonValue state = params.value(QLatin1String("requestState"));
     if (state.isUndefined() || state.isNull())
         return std::nullopt;

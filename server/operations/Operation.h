@@ -76,6 +76,9 @@ struct Caller {
     // One log message for the client ("debug", "info", "warning" ...); may be empty. Reaches it when it asked for that
     // level or worse.
     std::function<void(const QString &level, const QString &logger, const QJsonValue &data)> log = {};
+    // Cuts the connection to the client, not the call; it comes back for the answer by itself. May be empty, and is
+    // without effect for clients that could not.
+    std::function<void()> dropConnection = {};
     // What the MCP client declared it can do: {"elicitation": {"form": {}}, "sampling": {}, "roots": {}, "extensions":
     // {"io.modelcontextprotocol/ui": {...}}}. Empty for REST and for clients that said nothing.
     QJsonObject client = {};
