@@ -19,6 +19,7 @@ def main():
     parser.add_argument("--server", required=True)
     parser.add_argument("--python-env", default="")
     parser.add_argument("--flag", action="append", default=[], help="passed to the server")
+    parser.add_argument("--limit", type=int, default=300, help="seconds the command may take")
     parser.add_argument("command", nargs="+")
     arguments = parser.parse_args()
     data = tempfile.mkdtemp(prefix="power-client-")
@@ -45,7 +46,7 @@ def main():
         if not url:
             print("".join(lines), "the server did not start", sep="\n")
             return 1
-        code = subprocess.run(arguments.command, env={**os.environ, "POWER_URL": url}, timeout=300).returncode
+        code = subprocess.run(arguments.command, env={**os.environ, "POWER_URL": url}, timeout=arguments.limit).returncode
         if code != 0:
             print("".join(lines[-40:]))
     finally:

@@ -1,7 +1,10 @@
-"""The official Python SDK against the server at POWER_URL: tools, variables, a chart, an error, both eras."""
+"""The official Python SDK against the server at POWER_URL: tools, variables, a chart, an error, both eras.
+
+client.py [--long SECONDS]: only one cell of so many seconds, kept alive by progress, in the modern era.
+"""
+import argparse
 import asyncio
 import os
-import sys
 
 from mcp import Client
 
@@ -41,9 +44,29 @@ async def talk(mode):
         print(mode, client.protocol_version, len(tools), "tools,", len(seen), "progress messages")
 
 
+async def long(seconds):
+    seen = []
+
+    async def progress(done, total, message):
+        seen.append(message)
+
+    code = f"import time\nfor i in range({seconds}):\n    print('tick', i, flush=True)\n    time.sleep(1)\nprint('all of', {seconds})"
+    async with Client(URL, mode="auto", read_timeout_seconds=seconds + 60) as client:
+        answer = await client.call_tool("execute_code", {"code": code, "session_id": "python-long", "timeout": seconds + 60},
+                                        progress_callback=progress)
+        assert f"all of {seconds}" in texts(answer) and not answer.is_error, texts(answer)
+        assert len(seen) >= seconds // 10, seen
+        print(client.protocol_version, seconds, "s,", len(seen), "progress messages")
+
+
 async def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--long", type=int, default=0)
+    seconds = parser.parse_args().long
+    if seconds:
+        return await long(seconds)
     for mode in ("auto", "legacy"):
         await asyncio.wait_for(talk(mode), 120)
 
 
-sys.exit(asyncio.run(main()))
+asyncio.run(main())

@@ -1,4 +1,5 @@
-// The official TypeScript SDK against the server at POWER_URL.
+// The official TypeScript SDK, version 1, against the server at POWER_URL. With a number of seconds as argument: only
+// one cell of that length, kept alive by progress.
 import assert from "node:assert/strict";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
@@ -7,6 +8,21 @@ const client = new Client({ name: "typescript-client-test", version: "1" });
 await client.connect(new StreamableHTTPClientTransport(new URL(process.env.POWER_URL + "/mcp")));
 const texts = (result) => result.content.filter((b) => b.type === "text").map((b) => b.text).join("\n");
 const session_id = "typescript-sdk";
+
+const seconds = Number(process.argv[2] ?? 0);
+if (seconds) {
+  let ticks = 0;
+  const code = `import time\nfor i in range(${seconds}):\n    print('tick', i, flush=True)\n    time.sleep(1)\nprint('all of', ${seconds})`;
+  const answer = await client.callTool(
+    { name: "execute_code", arguments: { code, session_id: "typescript-long", timeout: seconds + 60 } },
+    undefined,
+    { onprogress: () => ticks++, resetTimeoutOnProgress: true, timeout: 20_000 },
+  );
+  assert.ok(!answer.isError && texts(answer).includes(`all of ${seconds}`), texts(answer));
+  await client.close();
+  console.log(seconds, "s,", ticks, "progress messages");
+  process.exit(0);
+}
 
 const { tools } = await client.listTools();
 for (const name of ["execute_code", "create_session", "list_files", "fetch_file", "fetch_from_url", "query_dataset"])
