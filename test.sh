@@ -3,7 +3,8 @@
 #
 #   ./test.sh [--full] [--no-install] [CTEST ARGUMENTS...]
 #
-#   --full        also the long versions (tests read POWER_TEST_FULL=1)
+#   --full        also the long versions (tests read POWER_TEST_FULL=1), the doors' tests with sanitizers, and the
+#                 benchmarks; writes tests/full-report.txt
 #   --no-install  take the machine as it is
 #
 # Prints the time per label against its budget, then 'N passed, N failed, N skipped'. As root on Debian 12 a skipped
@@ -22,6 +23,8 @@ for arg in "$@"; do
 done
 . "$root/installer/lib.sh"
 
+export POWER_TEST_COMMIT=${POWER_TEST_COMMIT:-$(git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown)}
+
 # Some tests run the server and its sessions as users without rights, and sessions have a /tmp of their own: a checkout that
 # such users cannot reach, or that lies below /tmp, is tested as a copy that they can.
 if [ "$(id -u)" = 0 ] && [ -z "${POWER_TEST_COPY:-}" ] && ! reachable_by_all "$root"; then
@@ -37,6 +40,7 @@ if [ "$(id -u)" = 0 ] && [ -z "${POWER_TEST_COPY:-}" ] && ! reachable_by_all "$r
     code=$?
     rm -rf "$root/test-report"
     cp -r "$copy/test-report" "$root/test-report" 2>/dev/null
+    [ -z "$full" ] || cp "$copy/tests/full-report.txt" "$root/tests/full-report.txt" 2>/dev/null
     exit $code
 fi
 
@@ -60,4 +64,37 @@ mkdir -p "$report"
     ${args[@]+"${args[@]}"} </dev/null) 2>&1 | tee "$report/ctest.log" | grep -vE '^ *(Start|[0-9]+/[0-9]+ .* Passed )'
 code=${PIPESTATUS[0]}
 # The machine's own Python: another one may be first on PATH or there may be none of ours yet.
-exec /usr/bin/python3 -I "$root/installer/test-summary" "$root" "$dir" "$report" "$code"
+summary() { /usr/bin/python3 -I "$root/installer/test-summary" "$root" "$dir" "$report" "$code"; }
+if [ -z "$full" ]; then
+    summary
+    exit
+fi
+
+# What reads hostile bytes, once more with sanitizers: any error they report, leaks included, fails the test.
+sanitized=(tst_frame tst_request_head tst_http_guard tst_http_streams tst_mcp tst_mcp_http tst_mcp_fuzz tst_output_merger)
+run_sanitized() {
+    local names
+    names=$(IFS='|'; echo "${sanitized[*]}")
+    build_preset asan "$root" "$root/build/asan" "${sanitized[@]}" || return 1
+    (cd "$root/build/asan" && ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+        ctest --output-on-failure --no-tests=error --timeout 900 -R "^($names)\$" </dev/null)
+}
+run_sanitized >"$report/sanitized.log" 2>&1 && sanitized_ended="passed" || sanitized_ended="FAILED"
+run_benchmarks() {
+    /usr/bin/python3 "$root/tests/bench/bench.py" --server "$dir/bin/power-interpreter" --python-env "$POWER_PYTHON_ENV" </dev/null
+}
+run_benchmarks >"$report/bench.txt" 2>&1 || echo "the benchmark failed" >>"$report/bench.txt"
+{
+    echo "The last run of ./test.sh --full: $(date -u +%F), commit $POWER_TEST_COMMIT,"
+    echo "$(nproc) cores, $(awk '/MemTotal/ {printf "%d GiB", $2 / 1048576}' /proc/meminfo), $(. /etc/os-release && echo "$PRETTY_NAME"), preset $preset."
+    summary
+    ended=$?
+    echo
+    echo "With AddressSanitizer and UndefinedBehaviorSanitizer: $sanitized_ended"
+    grep -E '^ *[0-9]+/[0-9]+ Test|^FAIL|ERROR: |runtime error' "$report/sanitized.log"
+    grep -ahE "statuses .* reached" "$report/ctest.log" "$report/sanitized.log" "$root/build/asan/Testing/Temporary/LastTest.log"
+    echo
+    cat "$report/bench.txt"
+} >"$root/tests/full-report.txt"
+cat "$root/tests/full-report.txt"
+[ "${ended:-1}" = 0 ] && [ "$sanitized_ended" = passed ]
