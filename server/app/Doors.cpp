@@ -3,6 +3,7 @@
 #include "downloads/Downloads.h"
 #include "mcp/NameCompleter.h"
 #include "mcp/SessionResources.h"
+#include "mcp/Views.h"
 #include "mcp/WorkflowPrompts.h"
 #include "rest/Door.h"
 #include "rest/OpenApi.h"
@@ -29,7 +30,9 @@ std::shared_ptr<mcp::Features> features(const operations::Registry &registry, se
                      });
     QObject::connect(&sessions, &sessions::SessionService::sessionsChanged, &sessions,
                      [files](const QString &principal) { files->listChanged(principal); });
-    features->resources << files;
+    features->resources << files << std::make_shared<mcp::Views>();
+    features->extensions.insert(QLatin1String(mcp::kViewExtension),
+                                QJsonObject{{QStringLiteral("mimeTypes"), QJsonArray{QLatin1String(mcp::kViewType)}}});
     features->prompts << std::make_shared<mcp::WorkflowPrompts>(registry);
     features->completers << std::make_shared<mcp::NameCompleter>(registry);
     return features;

@@ -2,6 +2,7 @@
 #include "mcp/Ladder.h"
 #include "mcp/Methods.h"
 #include "mcp/Retry.h"
+#include "mcp/Views.h"
 
 namespace power::mcp {
 
@@ -99,6 +100,7 @@ Begun begin(Core &core, const Arrival &arrival, const QJsonValue &message)
     call->caller.client = call->inbound.world == Modern ? call->inbound.meta.value(QLatin1String(kMetaCapabilities)).toObject()
                         : arrival.session               ? arrival.session->capabilities
                                                         : QJsonObject();
+    call->inbound.tools.setViews(declaresViews(call->caller.client));
     if (!method->quick)
         return call;
     Outcome outcome = method->quick(core, *call);

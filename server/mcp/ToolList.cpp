@@ -1,4 +1,5 @@
 #include "mcp/ToolList.h"
+#include "mcp/Views.h"
 #include <QJsonArray>
 
 namespace power::mcp {
@@ -33,8 +34,15 @@ QByteArray ToolList::bytes(World world, const ServerFacts &facts, const ToolSele
         return it->second;
     QJsonArray tools;
     for (const operations::Operation &operation : m_registry.all()) {
-        if (selection.shows(operation))
-            tools.append(describe(operation));
+        if (!selection.shows(operation))
+            continue;
+        QJsonObject tool = describe(operation);
+        if (const QString view = viewOfTool(operation.name); selection.hasViews() && !view.isEmpty()) {
+            QJsonObject meta = tool.value(QLatin1String("_meta")).toObject();
+            meta.insert(QStringLiteral("ui"), QJsonObject{{QStringLiteral("resourceUri"), view}});
+            tool.insert(QStringLiteral("_meta"), meta);
+        }
+        tools.append(tool);
     }
     const QByteArray list = finalized({{QStringLiteral("tools"), tools}}, world, facts, Caching::Private);
     if (m_bytes.size() < mostKept)

@@ -1,4 +1,5 @@
 #include "mcp/Methods.h"
+#include "mcp/Views.h"
 #include <QJsonArray>
 #include <QJsonDocument>
 
@@ -61,7 +62,10 @@ QCoro::Task<Outcome> callTool(CorePtr core, CallPtr call)
     if ((!answer || answer->userError) && call->note)
         call->note(QStringLiteral("tool_error"), answer ? QStringLiteral("user_code")
                                                         : QString(QLatin1String(errorWord(answer.error().code))));
-    co_return shapeResult(answer, rules);
+    QJsonObject result = shapeResult(answer, rules);
+    if (const QJsonObject facts = answer && call->inbound.tools.hasViews() ? viewFacts(name, answer->data) : QJsonObject(); !facts.isEmpty())
+        result.insert(QStringLiteral("_meta"), facts);
+    co_return result;
 }
 
 } // namespace power::mcp

@@ -116,7 +116,8 @@ bool ToolSelection::shows(const operations::Operation &operation) const
 
 QByteArray ToolSelection::key() const
 {
-    return (m_toolsets.join(u',') + u';' + m_tools.join(u',') + (m_readOnly ? QStringLiteral(";r") : QString())).toUtf8();
+    return (m_toolsets.join(u',') + u';' + m_tools.join(u',') + (m_readOnly ? QStringLiteral(";r") : QString())
+            + (m_views ? QStringLiteral(";v") : QString())).toUtf8();
 }
 
 } // namespace power::mcp

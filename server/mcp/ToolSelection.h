@@ -23,6 +23,9 @@ public:
     bool shows(const operations::Operation &operation) const;
     bool isReadOnly() const { return m_readOnly; }
     void setReadOnly(bool on) { m_readOnly = on; }
+    // Whether the list names the tools' views (Views.h).
+    bool hasViews() const { return m_views; }
+    void setViews(bool on) { m_views = on; }
     // The same for equal selections; what a cache of lists is keyed by.
     QByteArray key() const;
 
@@ -30,6 +33,7 @@ private:
     QStringList m_toolsets; // sorted
     QStringList m_tools;    // sorted
     bool m_readOnly = false;
+    bool m_views = false;
 };
 
 } // namespace power::mcp
