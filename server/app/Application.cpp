@@ -141,7 +141,8 @@ void Application::buildServices()
     files.timeToLive = std::chrono::hours(m_settings.sandboxFileTtlHours);
     m_files = files::FileStore::create(files, *m_database);
     m_fetcher = net::Fetcher::create(net::AddressPolicy(m_settings.fetchAllowOrigins));
-    m_records = std::make_unique<sessions::SessionRecords>(*m_database, m_settings.dataDir + QStringLiteral("/spool/sessions"));
+    const sessions::HistoryLimits history{int(m_settings.historyRuns), m_settings.historyMb << 20, int(m_settings.historyDays)};
+    m_records = std::make_unique<sessions::SessionRecords>(*m_database, m_settings.dataDir + QStringLiteral("/spool/sessions"), history);
 
     sessions::SessionService::Config sessions;
     sessions.kernel.memoryBytes = m_settings.maxMemoryMb << 20;
@@ -158,7 +159,7 @@ void Application::buildServices()
 Result<Done> Application::buildDoors()
 {
     operations::Limits limits{int(m_settings.maxExecutionTime), m_settings.maxUploadMb << 20, m_settings.maxFetchSizeMb << 20};
-    m_services.reset(new operations::Services{*m_sessions, *m_kernels, *m_files, *m_fetcher, limits});
+    m_services.reset(new operations::Services{*m_sessions, *m_records, *m_kernels, *m_files, *m_fetcher, limits});
     operations::addExecuteOperations(m_registry, *m_services);
     operations::addSessionOperations(m_registry, *m_services);
     operations::addFileOperations(m_registry, *m_services);
@@ -166,6 +167,7 @@ Result<Done> Application::buildDoors()
     operations::addSearchOperations(m_registry, *m_services);
     operations::addFetchOperations(m_registry, *m_services);
     operations::addDataOperations(m_registry, *m_services);
+    operations::addHistoryOperations(m_registry, *m_services);
     Result<mcp::ToolSelection> tools = mcp::ToolSelection::parse(m_settings.toolProfile, m_registry);
     if (!tools)
         return fail(ErrorCode::InvalidArgument, QStringLiteral("TOOL_PROFILE: ") + tools.error().message, tools.error().nextStep);
@@ -194,7 +196,11 @@ QCoro::Task<Result<Done>> Application::startDatabase()
     const Result<Done> files = co_await m_files->start();
     if (!files)
         co_return Unexpected<Error>{files.error()};
-    connect(&m_sweepTimer, &QTimer::timeout, this, [this] { m_files->sweep(); });
+    connect(&m_sweepTimer, &QTimer::timeout, this, [this] {
+        m_files->sweep();
+        m_records->prune();
+    });
+    m_records->prune();
     m_sweepTimer.start(1h);
     co_return Done{};
 }

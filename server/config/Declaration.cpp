@@ -105,6 +105,10 @@ std::vector<Declaration> build()
              "Largest file that gets a download link, in MB.");
     t.number("SANDBOX_FILE_TTL_HOURS", &Settings::sandboxFileTtlHours, "72", 0, 876'000,
              "Hours a download link lives; 0 = for ever.");
+    t.number("HISTORY_RUNS", &Settings::historyRuns, "1000", 0, 1'000'000,
+             "Runs of one session kept in the history, with code and outputs; 0 = no history.");
+    t.number("HISTORY_MB", &Settings::historyMb, "64", 1, megabytes, "Size of one session's history, in MB.");
+    t.number("HISTORY_DAYS", &Settings::historyDays, "90", 0, 36'500, "Days a run stays in the history; 0 = for ever.");
     t.number("MAX_UPLOAD_MB", &Settings::maxUploadMb, "500", 1, megabytes, "Largest upload, in MB.");
     t.number("MAX_FETCH_SIZE_MB", &Settings::maxFetchSizeMb, "500", 1, megabytes, "Largest fetch_from_url, in MB.");
     t.add("FETCH_ALLOW_ORIGINS", Form::Origins, &Settings::fetchAllowOrigins, "",

@@ -42,6 +42,7 @@ public:
     QString pythonEnv;            // prefix of a venv; empty = the distribution's packages
     QString kernelProgram, initProgram; // empty = beside the server's executable
     // Files and answers
+    qint64 historyRuns = 0 /* per session; 0 = no history */, historyMb = 0 /* per session */, historyDays = 0 /* 0 = for ever */;
     qint64 sandboxFileMaxMb = 0, sandboxFileTtlHours = 0 /* 0 = never */;
     qint64 maxUploadMb = 0, maxFetchSizeMb = 0;
     QStringList fetchAllowOrigins; // origins fetch_from_url may reach although they are not public

@@ -5,8 +5,10 @@ namespace power::mcp {
 std::optional<operations::Caller> enter(const Core &core, const http::ExchangePtr &exchange)
 {
     Result<operations::Caller> caller = core.authenticate(exchange->request());
-    if (caller)
+    if (caller) {
+        caller->door = exchange->request().path == "/mcp" ? QStringLiteral("mcp") : QStringLiteral("mcp/sse");
         return std::move(*caller);
+    }
     http::Response refusal = http::errorResponse(caller.error(), exchange->request());
     if (caller.error().code == ErrorCode::Unauthenticated)
         refusal.headers.set("WWW-Authenticate", "Bearer realm=\"power-interpreter\"");

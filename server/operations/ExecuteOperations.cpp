@@ -12,6 +12,7 @@ QCoro::Task<Result<Answer>> executeCode(Services *services, Caller caller, QJson
         co_return Unexpected<Error>{key.error()};
     sessions::RunCall call;
     call.key = *key;
+    call.door = caller.door;
     call.code = arguments.value(QStringLiteral("code")).toString().toUtf8();
     if (call.code.trimmed().isEmpty())
         co_return fail(ErrorCode::InvalidArgument, QStringLiteral("code is empty: there is nothing to run."),

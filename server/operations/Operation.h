@@ -70,6 +70,7 @@ struct Caller {
     QStringList scopes;          // empty = all
     QString baseUrl;             // "https://host" for absolute links, no trailing slash
     QByteArray requestId;
+    QString door;                // "mcp", "mcp/sse", "rest"; for records
     CancelToken cancel;
     // Progress while it runs: fraction unknown = -1; may be empty.
     std::function<void(double done, double total, const QString &text)> progress;

@@ -4,6 +4,10 @@
 #include "operations/Operation.h"
 #include "sessions/SessionService.h"
 
+namespace power::sessions {
+class SessionRecords;
+}
+
 namespace power::operations {
 
 struct Limits {
@@ -15,6 +19,7 @@ struct Limits {
 // Services: outlives the registry. Thread: the event loop's.
 struct Services {
     sessions::SessionService &sessions;
+    sessions::SessionRecords &records;
     supervisor::KernelHost &kernels;
     files::FileStore &files;
     net::Fetcher &fetcher;
@@ -28,6 +33,7 @@ void addLookOperations(Registry &registry, Services &services);    // find_files
 void addSearchOperations(Registry &registry, Services &services);  // search, fetch (toolset chatgpt)
 void addFetchOperations(Registry &registry, Services &services);   // fetch_from_url
 void addDataOperations(Registry &registry, Services &services);    // query_dataset
+void addHistoryOperations(Registry &registry, Services &services); // list_runs, get_run, export_session
 
 // Shared pieces of the declarations.
 Parameter sessionParameter();

@@ -44,6 +44,7 @@ void serve(const operations::Registry &registry, const doors::Authenticator &aut
     auto arguments = argumentsOf(route, request);
     if (auto *refused = std::get_if<http::Response>(&arguments))
         return exchange->reply(std::move(*refused));
+    caller->door = QStringLiteral("rest");
     exchange->note(QStringLiteral("operation"), QLatin1String(route.operation));
     run(registry, route, std::move(exchange), std::move(*caller), std::move(std::get<QJsonObject>(arguments)));
 }

@@ -1,5 +1,6 @@
 // What the server holds in memory of one session.
 #pragma once
+#include "sessions/InputHashes.h"
 #include "sessions/RunQueue.h"
 #include "sessions/Session.h"
 #include "workspace/Workspace.h"
@@ -14,6 +15,7 @@ public:
     std::shared_ptr<workspace::Workspace> workspace;
     std::unique_ptr<supervisor::Kernel> kernel;
     RunQueue queue;
+    InputHashes hashes;
     bool isNew = false;          // made by the first call that opened it; until a run has told so
     bool deleted = false;        // being removed: nothing may start any more
     bool hadKernel = false;      // in this life of the server

@@ -31,6 +31,7 @@ struct SessionInfo {
 
 struct RunCall {
     SessionKey key;
+    QString door;        // "mcp", "mcp/sse", "rest" ...; for the history
     QByteArray code;
     std::chrono::milliseconds timeout{120'000};
     QJsonObject context;
@@ -46,11 +47,20 @@ struct UnlinkedFile {
     Error reason;
 };
 
+// A file that a run opened and did not write.
+struct ReadFile {
+    QString path;
+    qint64 size = 0;
+    qint64 modifiedNs = 0;
+    QString sha256;      // hex; empty while it is not known
+};
+
 struct RunReport {
     QString runId;
     supervisor::RunOutcome outcome;
     QList<files::StoredFile> files;  // in the order of their names; figures and HTML included
     QList<UnlinkedFile> unlinked;
+    QList<ReadFile> read;
     QStringList removed;
     QStringList remaining;           // files of the session, given when variables were lost
     bool sessionIsNew = false;       // made by this call

@@ -1,6 +1,5 @@
 #include "sessions/SessionRecords.h"
-#include <QCryptographicHash>
-#include <QJsonArray>
+#include "base/Log.h"
 #include <QJsonDocument>
 #include <QSqlError>
 #include <QSqlQuery>
@@ -11,6 +10,11 @@ using namespace std::chrono_literals;
 
 namespace {
 constexpr std::chrono::milliseconds kDeadline = 5s;
+constexpr std::chrono::milliseconds kLongDeadline = 30s;
+constexpr std::chrono::milliseconds kBehind = 5ms; // the answer is on its way by then
+// Of records on disk while the database is away: above the first, runs go without their outputs, above the second not at all.
+constexpr qint64 kSpooledWhole = 256ll << 20;
+constexpr qint64 kMostSpooled = 512ll << 20;
 
 QString jsonText(const QJsonObject &object)
 {
@@ -51,30 +55,19 @@ Result<Done> deleteRow(QSqlDatabase &connection, const QJsonObject &record)
     query.prepare(QStringLiteral("DELETE FROM power.sessions WHERE principal = ? AND session_id = ?"));
     query.addBindValue(record.value(QStringLiteral("principal")).toString());
     query.addBindValue(record.value(QStringLiteral("session_id")).toString());
-    return execute(query, "delete the session");
+    const Result<Done> deleted = execute(query, "delete the session");
+    if (!deleted)
+        return deleted;
+    return rows::removeRuns(connection, record.value(QStringLiteral("principal")).toString(),
+                            record.value(QStringLiteral("session_id")).toString());
 }
 
-Result<Done> insertRun(QSqlDatabase &connection, const QJsonObject &record)
-{
-    QSqlQuery query(connection);
-    query.prepare(QStringLiteral(
-        "INSERT INTO power.runs (id, principal, session_id, code_sha256, code_length, status, cause, started_at, duration_ms, "
-        "outputs) VALUES (?::uuid, ?, ?, ?, ?, ?, NULLIF(?, ''), ?::timestamptz, ?, ?::jsonb) ON CONFLICT (id) DO NOTHING"));
-    for (const char *key : {"id", "principal", "session_id", "code_sha256"})
-        query.addBindValue(record.value(QLatin1String(key)).toString());
-    query.addBindValue(record.value(QStringLiteral("code_length")).toInteger());
-    for (const char *key : {"status", "cause", "time"})
-        query.addBindValue(record.value(QLatin1String(key)).toString());
-    query.addBindValue(record.value(QStringLiteral("duration_ms")).toInteger());
-    query.addBindValue(jsonText(record.value(QStringLiteral("outputs")).toObject()));
-    return execute(query, "record the run");
-}
-
-Result<Done> applyRecords(QSqlDatabase &connection, const QList<QJsonObject> &records)
+Result<Done> applyRecords(QSqlDatabase &connection, const QList<QJsonObject> &records, const HistoryLimits &limits)
 {
     for (const QJsonObject &record : records) {
         const QString kind = record.value(QStringLiteral("kind")).toString();
-        const Result<Done> done = kind == u"run"      ? insertRun(connection, record)
+        const Result<Done> done = kind == u"run"      ? rows::insertRun(connection, record, limits)
+                                  : kind == u"inputs" ? rows::setInputs(connection, record)
                                   : kind == u"delete" ? deleteRow(connection, record)
                                                       : upsert(connection, record);
         if (!done)
@@ -108,28 +101,25 @@ SessionInfo fromRow(const QSqlQuery &row)
 const char *const kColumns = "SELECT s.principal, s.session_id, s.name, s.description, s.metadata::text, s.created_at, "
                              "s.last_used, CASE WHEN s.principal = 'owner' THEN '' ELSE p.slug END FROM power.sessions s "
                              "LEFT JOIN power.principals p ON p.id = s.principal ";
-
-const char *statusWord(supervisor::RunStatus status)
-{
-    switch (status) {
-    case supervisor::RunStatus::Ok: return "ok";
-    case supervisor::RunStatus::Error: return "error";
-    case supervisor::RunStatus::Interrupted: return "interrupted";
-    case supervisor::RunStatus::Killed: return "killed";
-    case supervisor::RunStatus::Died: break;
-    }
-    return "died";
-}
 } // namespace
 
-SessionRecords::SessionRecords(storage::Database &database, QString spoolFile, QObject *parent)
+SessionRecords::SessionRecords(storage::Database &database, QString spoolFile, HistoryLimits limits, QObject *parent)
     : QObject(parent)
     , m_database(database)
-    , m_writer(database, std::move(spoolFile), applyRecords)
+    , m_limits(limits)
+    , m_writer(database, std::move(spoolFile),
+               [limits](QSqlDatabase &connection, const QList<QJsonObject> &records) {
+                   return applyRecords(connection, records, limits);
+               })
 {
+    m_noteTimer.setSingleShot(true);
+    connect(&m_noteTimer, &QTimer::timeout, this, &SessionRecords::writeNoted);
 }
 
-SessionRecords::~SessionRecords() = default;
+SessionRecords::~SessionRecords()
+{
+    writeNoted();
+}
 
 QCoro::Task<Result<Done>> SessionRecords::save(SessionInfo info)
 {
@@ -200,33 +190,88 @@ void SessionRecords::noteUse(const SessionKey &key)
     m_writer.append(sessionRecord(key, now));
 }
 
-void SessionRecords::noteRun(const SessionKey &key, const RunReport &report, const QByteArray &code)
+void SessionRecords::noteRun(const RunCall &call, const RunReport &report)
 {
-    noteUse(key);
-    const supervisor::RunOutcome &outcome = report.outcome;
-    QJsonObject record = sessionRecord(key, QDateTime::currentDateTimeUtc().addMSecs(-outcome.duration.count() / 1000));
-    record.insert(QStringLiteral("kind"), QStringLiteral("run"));
-    record.insert(QStringLiteral("id"), report.runId);
-    record.insert(QStringLiteral("code_sha256"),
-                  QString::fromLatin1(QCryptographicHash::hash(code, QCryptographicHash::Sha256).toHex()));
-    record.insert(QStringLiteral("code_length"), code.size());
-    record.insert(QStringLiteral("status"), QLatin1String(statusWord(outcome.status)));
-    record.insert(QStringLiteral("cause"), outcome.cause);
-    record.insert(QStringLiteral("duration_ms"), qint64(outcome.duration.count() / 1000));
-    QJsonArray files;
-    for (const auto &file : report.files)
-        files.append(file.id);
-    record.insert(QStringLiteral("outputs"), QJsonObject{{QStringLiteral("stdout_bytes"), outcome.stdoutBytes},
-                                                         {QStringLiteral("stderr_bytes"), outcome.stderrBytes},
-                                                         {QStringLiteral("error"), outcome.errorName},
-                                                         {QStringLiteral("files"), files},
-                                                         {QStringLiteral("peak_memory"), outcome.peakMemoryBytes}});
-    m_writer.append(std::move(record));
+    noteUse(call.key);
+    if (m_limits.runs == 0)
+        return;
+    m_noted.append({call, report, QDateTime::currentDateTimeUtc()});
+    m_noted.last().call.progress = {};
+    m_noted.last().call.cancel = {};
+    if (!m_noteTimer.isActive())
+        m_noteTimer.start(kBehind);
+}
+
+void SessionRecords::writeNoted()
+{
+    m_noteTimer.stop();
+    for (const Noted &noted : std::exchange(m_noted, {})) {
+        const qint64 waiting = m_writer.spoolBytes();
+        if (waiting > kMostSpooled)
+            continue; // the database is away for long; sessions are still recorded
+        QJsonObject record = runRecord(noted.call.key, noted.report, noted.call.code, noted.call.context, noted.call.door, noted.ended);
+        if (waiting > kSpooledWhole)
+            record.remove(QStringLiteral("outputs"));
+        const qint64 bytes = record.value(QStringLiteral("outputs")).toString().size() + noted.call.code.size() + 4'096;
+        m_writer.append(std::move(record), bytes);
+    }
+}
+
+void SessionRecords::noteInputs(const QString &runId, const QList<ReadFile> &files)
+{
+    if (m_limits.runs == 0)
+        return;
+    writeNoted(); // the run itself comes first
+    m_writer.append({{QStringLiteral("kind"), QStringLiteral("inputs")},
+                     {QStringLiteral("id"), runId},
+                     {QStringLiteral("inputs"), inputFacts(files)}});
 }
 
 QCoro::Task<> SessionRecords::flush()
 {
+    writeNoted();
     co_await m_writer.flush();
+}
+
+template <typename T>
+QCoro::Task<Result<T>> SessionRecords::read(storage::Lane lane, std::chrono::milliseconds limit, storage::Job<T> job)
+{
+    co_await flush();
+    Result<T> got = co_await m_database.run<T>(lane, limit, std::move(job));
+    co_return got;
+}
+
+QCoro::Task<Result<rows::Page>> SessionRecords::runs(SessionKey key, int limit, qint64 offset)
+{
+    return read<rows::Page>(storage::Lane::Short, kDeadline, [key, limit, offset](QSqlDatabase &connection) {
+        return rows::listRuns(connection, key, limit, offset);
+    });
+}
+
+QCoro::Task<Result<std::optional<RunRow>>> SessionRecords::run(SessionKey key, QString run)
+{
+    return read<std::optional<RunRow>>(storage::Lane::Short, kDeadline, [key, run](QSqlDatabase &connection) {
+        return rows::findRun(connection, key, run);
+    });
+}
+
+QCoro::Task<Result<QList<RunRow>>> SessionRecords::history(SessionKey key, qint64 mostBytes)
+{
+    return read<QList<RunRow>>(storage::Lane::Bulk, kLongDeadline, [key, mostBytes](QSqlDatabase &connection) {
+        return rows::wholeHistory(connection, key, mostBytes);
+    });
+}
+
+QCoro::Task<> SessionRecords::prune()
+{
+    const int days = m_limits.days;
+    if (days == 0 || !m_database.isConnected())
+        co_return;
+    storage::Job<Done> job = [days](QSqlDatabase &connection) { return rows::pruneRuns(connection, days); };
+    const storage::Lane lane = storage::Lane::Bulk;
+    const Result<Done> pruned = co_await m_database.run<Done>(lane, kLongDeadline, std::move(job));
+    if (!pruned)
+        log::warning("history_not_pruned", {{QStringLiteral("reason"), pruned.error().message}});
 }
 
 } // namespace power::sessions

@@ -5,6 +5,7 @@
 #include "sessions/LiveSession.h"
 #include "sessions/SessionRecords.h"
 #include <QFile>
+#include <QPointer>
 #include <algorithm>
 
 namespace power::sessions {
@@ -256,8 +257,30 @@ QCoro::Task<Result<RunReport>> SessionService::run(RunCall call)
     }
     keepWholeOutput(*session, *report);
     co_await collectFiles(session, report);
-    m_records.noteRun(call.key, *report, call.code);
+    record(session, call, *report);
     co_return std::move(*report);
+}
+
+void SessionService::record(std::shared_ptr<LiveSession> session, const RunCall &call, RunReport &report)
+{
+    const bool isOpen = !report.read.isEmpty() && session->hashes.fill(report.read);
+    m_records.noteRun(call, report);
+    if (isOpen)
+        hashInputs(std::move(session), report.runId, report.read);
+}
+
+QCoro::Task<> SessionService::hashInputs(std::shared_ptr<LiveSession> session, QString runId, QList<ReadFile> read)
+{
+    const QPointer<SessionService> self(this);
+    std::function<Result<QList<ReadFile>>()> work = [space = session->workspace, files = read]() -> Result<QList<ReadFile>> {
+        return hashed(*space, files);
+    };
+    const Result<QList<ReadFile>> files = co_await offload<QList<ReadFile>>(std::move(work));
+    if (!self || !files || session->deleted)
+        co_return;
+    for (const ReadFile &file : *files)
+        session->hashes.learn(file.path, file.size, file.modifiedNs, file.sha256);
+    m_records.noteInputs(runId, *files);
 }
 
 void SessionService::keepWholeOutput(LiveSession &session, RunReport &report)
@@ -343,6 +366,8 @@ QCoro::Task<> SessionService::collectFiles(std::shared_ptr<LiveSession> session,
 {
     const workspace::Workspace::Changes changes = co_await takeChanges(session);
     report->removed = changes.removed;
+    for (const workspace::FileFacts &facts : changes.read)
+        report->read << ReadFile{facts.path, facts.size, facts.modifiedNs, {}};
     if (changes.truncated)
         report->outcome.notes << QStringLiteral("More files were written than are listed; list_files shows them all.");
     for (const workspace::FileFacts &facts : changes.written) {
@@ -351,10 +376,12 @@ QCoro::Task<> SessionService::collectFiles(std::shared_ptr<LiveSession> session,
         const QString path = facts.path;
         auto workspace = session->workspace;
         auto stored = co_await m_files.store(principal, id, workspace, path);
-        if (stored)
+        if (stored) {
             report->files << *stored;
-        else
+            session->hashes.learn(facts.path, facts.size, facts.modifiedNs, QString::fromLatin1(stored->sha256));
+        } else {
             report->unlinked << UnlinkedFile{facts.path, facts.size, stored.error()};
+        }
     }
     QStringList written;
     for (const workspace::FileFacts &facts : changes.written)

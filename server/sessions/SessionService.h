@@ -73,6 +73,9 @@ private:
     QCoro::Task<workspace::Workspace::Changes> takeChanges(std::shared_ptr<LiveSession> session);
     QCoro::Task<QStringList> remainingFiles(std::shared_ptr<LiveSession> session);
     QCoro::Task<> collectFiles(std::shared_ptr<LiveSession> session, std::shared_ptr<RunReport> report);
+    // Hands the run over to the history: not waited for.
+    void record(std::shared_ptr<LiveSession> session, const RunCall &call, RunReport &report);
+    QCoro::Task<> hashInputs(std::shared_ptr<LiveSession> session, QString runId, QList<ReadFile> read);
     void keepWholeOutput(LiveSession &session, RunReport &report);
     void evictExpired();
 

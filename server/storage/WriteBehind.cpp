@@ -15,6 +15,7 @@ namespace {
 using namespace std::chrono_literals;
 constexpr std::chrono::milliseconds delay = 100ms, applyLimit = 10s, retryPause = 1s;
 constexpr int batchSize = 500, spoolAbove = 5'000, dropAbove = 50'000;
+constexpr qint64 batchBytes = 8 << 20, spoolAboveBytes = 32 << 20, dropAboveBytes = 128 << 20;
 
 // Appends the lines and syncs; a failed append leaves the file as it was.
 bool appendLines(const QString &path, const QByteArray &lines)
@@ -42,7 +43,7 @@ SpoolPiece readPiece(const QString &path, qint64 offset)
     QFile file(path);
     if (!file.open(QIODevice::ReadOnly) || !file.seek(offset))
         return piece;
-    while (piece.records.size() < batchSize) {
+    while (piece.records.size() < batchSize && piece.next - offset < batchBytes) {
         const QByteArray line = file.readLine();
         if (!line.endsWith('\n')) // the end, or a line cut by a power failure
             return piece;
@@ -58,12 +59,17 @@ SpoolPiece readPiece(const QString &path, qint64 offset)
 class WriteBehind::Private
 {
 public:
+    struct Item {
+        QJsonObject record;
+        qint64 bytes = 0;
+    };
     WriteBehind *q = nullptr;
     QPointer<Database> database;
     QString path;
     Apply apply;
-    std::deque<QJsonObject> memory; // newest last; the spool holds only older ones
-    QList<QJsonObject> inFlight;    // taken from memory, not yet known to be stored
+    std::deque<Item> memory; // newest last; the spool holds only older ones
+    QList<Item> inFlight;    // taken from memory, not yet known to be stored
+    qint64 memoryBytes = 0;  // of `memory`
     qint64 spoolOffset = 0, spoolEnd = 0, spoolRecords = 0, dropped = 0;
     bool pumping = false;
     QTimer timer;
@@ -72,7 +78,10 @@ public:
     void measureSpool();
     void kick(std::chrono::milliseconds after);
     void drop(qint64 count, const char *why);
-    QList<QJsonObject> take();
+    QList<Item> take();
+    void putBack();
+    QList<QJsonObject> recordsInFlight() const;
+    bool isCrowded(qint64 records, qint64 bytes) const { return qint64(memory.size()) > records || memoryBytes > bytes; }
     QCoro::Task<> pump();
     QCoro::Task<bool> toDatabase(QList<QJsonObject> records);
     QCoro::Task<bool> toSpool();
@@ -108,14 +117,32 @@ void WriteBehind::Private::drop(qint64 count, const char *why)
         log::error("records_dropped", {{QStringLiteral("total"), dropped}, {QStringLiteral("why"), QLatin1String(why)}});
 }
 
-QList<QJsonObject> WriteBehind::Private::take()
+QList<WriteBehind::Private::Item> WriteBehind::Private::take()
 {
-    QList<QJsonObject> batch;
-    while (!memory.empty() && batch.size() < batchSize) {
+    QList<Item> batch;
+    qint64 bytes = 0;
+    while (!memory.empty() && batch.size() < batchSize && bytes < batchBytes) {
+        bytes += memory.front().bytes;
         batch += std::move(memory.front());
         memory.pop_front();
     }
+    memoryBytes -= bytes;
     return batch;
+}
+
+void WriteBehind::Private::putBack()
+{
+    for (const Item &item : std::as_const(inFlight))
+        memoryBytes += item.bytes;
+    memory.insert(memory.begin(), inFlight.cbegin(), inFlight.cend());
+}
+
+QList<QJsonObject> WriteBehind::Private::recordsInFlight() const
+{
+    QList<QJsonObject> records;
+    for (const Item &item : inFlight)
+        records += item.record;
+    return records;
 }
 
 // True when they are stored or can never be; false when the database is not able to now.
@@ -153,8 +180,8 @@ QCoro::Task<bool> WriteBehind::Private::toSpool()
     const QPointer<WriteBehind> alive(q);
     inFlight = take();
     QByteArray lines;
-    for (const QJsonObject &record : inFlight)
-        lines += QJsonDocument(record).toJson(QJsonDocument::Compact) + '\n';
+    for (const Item &item : std::as_const(inFlight))
+        lines += QJsonDocument(item.record).toJson(QJsonDocument::Compact) + '\n';
     const std::function<bool()> work = [file = path, lines] { return appendLines(file, lines); };
     const OneShot<bool> shot = inThread<bool>(work);
     const std::chrono::milliseconds forever{0};
@@ -166,7 +193,7 @@ QCoro::Task<bool> WriteBehind::Private::toSpool()
         spoolEnd += lines.size();
         spoolRecords += inFlight.size();
     } else {
-        memory.insert(memory.begin(), inFlight.cbegin(), inFlight.cend());
+        putBack();
     }
     inFlight.clear();
     co_return written;
@@ -211,7 +238,7 @@ QCoro::Task<> WriteBehind::Private::pump()
     while (alive) {
         const bool usable = database && database->isConnected() && !databaseFailed;
         const bool hasSpool = spoolEnd > spoolOffset;
-        if (memory.size() > size_t(spoolAbove) && !diskFailed) {
+        if (isCrowded(spoolAbove, spoolAboveBytes) && !diskFailed) {
             const bool spooled = co_await toSpool();
             diskFailed = !spooled;
         } else if (hasSpool && usable) {
@@ -221,12 +248,12 @@ QCoro::Task<> WriteBehind::Private::pump()
             break;
         } else if (usable) {
             inFlight = take();
-            QList<QJsonObject> batch = inFlight;
+            QList<QJsonObject> batch = recordsInFlight();
             const bool stored = co_await toDatabase(std::move(batch));
             if (!alive)
                 co_return;
             if (!stored)
-                memory.insert(memory.begin(), inFlight.cbegin(), inFlight.cend());
+                putBack();
             inFlight.clear();
             databaseFailed = !stored;
         } else if (!diskFailed) {
@@ -268,21 +295,22 @@ WriteBehind::WriteBehind(Database &database, QString spoolFile, Apply apply, QOb
 WriteBehind::~WriteBehind()
 {
     QByteArray lines;
-    for (const QJsonObject &record : std::as_const(d->inFlight))
-        lines += QJsonDocument(record).toJson(QJsonDocument::Compact) + '\n';
-    for (const QJsonObject &record : d->memory)
-        lines += QJsonDocument(record).toJson(QJsonDocument::Compact) + '\n';
+    for (const Private::Item &item : std::as_const(d->inFlight))
+        lines += QJsonDocument(item.record).toJson(QJsonDocument::Compact) + '\n';
+    for (const Private::Item &item : d->memory)
+        lines += QJsonDocument(item.record).toJson(QJsonDocument::Compact) + '\n';
     if (!lines.isEmpty() && !appendLines(d->path, lines))
         log::error("records_dropped", {{QStringLiteral("at_end"), qint64(d->memory.size())}, {QStringLiteral("why"), QStringLiteral("disk")}});
 }
 
-void WriteBehind::append(QJsonObject record)
+void WriteBehind::append(QJsonObject record, qint64 bytes)
 {
-    if (d->memory.size() >= size_t(dropAbove)) {
+    if (d->isCrowded(dropAbove - 1, dropAboveBytes)) {
         d->drop(1, "disk");
         return;
     }
-    d->memory.push_back(std::move(record));
+    d->memory.push_back({std::move(record), bytes});
+    d->memoryBytes += bytes;
     d->kick(delay);
 }
 
@@ -292,6 +320,8 @@ int WriteBehind::pending() const
 }
 
 qint64 WriteBehind::dropped() const { return d->dropped; }
+
+qint64 WriteBehind::spoolBytes() const { return d->spoolEnd - d->spoolOffset; }
 
 QCoro::Task<> WriteBehind::flush()
 {

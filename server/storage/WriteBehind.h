@@ -7,8 +7,8 @@ namespace power::storage {
 
 // WriteBehind: append() returns at once. Batches go to `apply` in a Short-lane transaction, in order. While the
 // database is away records are appended to <spoolFile> (fsync per batch), and replayed in order before newer ones.
-// Bounded: above 5,000 records in memory they go to the spool as well; when the disk refuses that too, the newest above
-// 50,000 are dropped and counted. `apply` may see a record again after a crash or a lost COMMIT, so it must be idempotent
+// Bounded: above 5,000 records or 32 MiB in memory they go to the spool as well; when the disk refuses that too, the newest
+// above 50,000 or 128 MiB are dropped and counted. `apply` may see a record again after a crash or a lost COMMIT, so it must be idempotent
 // (ON CONFLICT DO NOTHING on the record's id). A record that can never be stored is dropped, counted and logged.
 // Thread: the event loop's; `apply` runs in a worker. Destroying it puts what is left into the spool.
 class WriteBehind : public QObject
@@ -18,8 +18,10 @@ public:
     using Apply = std::function<Result<Done>(QSqlDatabase &, const QList<QJsonObject> &)>;
     WriteBehind(Database &database, QString spoolFile, Apply apply, QObject *parent = nullptr);
     ~WriteBehind() override;
-    void append(QJsonObject record);
+    // bytes: about what the record takes in memory.
+    void append(QJsonObject record, qint64 bytes = 1'024);
     int pending() const;
+    qint64 spoolBytes() const; // waiting on disk
     qint64 dropped() const;
     // Everything appended so far is in the database or in the spool when it resolves.
     QCoro::Task<> flush();

@@ -42,6 +42,7 @@ private:
         bool written = false; // an event says so; else the change time decides
         bool fresh = false;   // made since begin(): its removal is no news
         bool removed = false;
+        bool opened = false;
         int open = 0; // opens without a close, as far as events tell
     };
     struct Facts {
@@ -68,7 +69,7 @@ private:
     Seen *touch(const QByteArray &key);
     Collected snapshot() const;
     void searchByTime(Collected &written);
-    void takeSeen(Collected &written, QStringList &removed);
+    void takeSeen(Collected &written, Collected &read, QStringList &removed);
     void takeStillOpen(Collected &written);
     void takeByWalk(Collected now, Collected &written, QStringList &removed);
 

@@ -19,6 +19,7 @@ constexpr int mostSeen = 20'000;
 constexpr int mostStillOpen = 64;
 constexpr int mostWalked = 200'000;
 constexpr int mostTold = 500;
+constexpr int mostRead = 100;
 const char scratchKey[] = "/tmp";
 
 bool inScratch(const QByteArray &key)
@@ -177,9 +178,12 @@ void ChangeTracker::handle(const QByteArray &directory, quint32 mask, const char
         seen->removed = false;
     }
     if (mask & IN_MODIFY) seen->written = true;
-    if (mask & IN_OPEN) ++seen->open;
+    if (mask & IN_OPEN) {
+        ++seen->open;
+        seen->opened = true;
+    }
     if (mask & IN_CLOSE) seen->open = qMax(0, seen->open - 1);
-    if (mask & (IN_DELETE | IN_MOVED_FROM)) *seen = {false, seen->fresh, !seen->fresh, 0};
+    if (mask & (IN_DELETE | IN_MOVED_FROM)) *seen = {false, seen->fresh, !seen->fresh, false, 0};
 }
 
 void ChangeTracker::ownWrite(const QByteArray &path, quint64 inode, qint64 changedNs)
@@ -201,8 +205,10 @@ void ChangeTracker::begin()
     if (m_byWalk) return; // compared with the end of the last run
     m_hub->drain();
     if (m_started && !m_overflowed) {
-        for (auto it = m_seen.begin(); it != m_seen.end();)
+        for (auto it = m_seen.begin(); it != m_seen.end();) {
+            it->opened = false;
             it = it->written || it->removed || it->open > 0 ? std::next(it) : m_seen.erase(it);
+        }
         return;
     }
     m_started = true;
@@ -266,7 +272,7 @@ void ChangeTracker::searchByTime(Collected &written)
     }
 }
 
-void ChangeTracker::takeSeen(Collected &written, QStringList &removed)
+void ChangeTracker::takeSeen(Collected &written, Collected &read, QStringList &removed)
 {
     QHash<QByteArray, Told> stillOpen;
     for (auto it = m_seen.cbegin(); it != m_seen.cend(); ++it) {
@@ -281,7 +287,10 @@ void ChangeTracker::takeSeen(Collected &written, QStringList &removed)
         // A stamp of this very tick may be older than begin(): not told again when nothing changed since it
         // was told.
         const bool stamped = facts.changedNs >= m_beganNs && !(m_last.value(it.key()) == facts);
-        if (it->written || again || stamped) written.insert(it.key(), facts);
+        if (it->written || again || stamped)
+            written.insert(it.key(), facts);
+        else if (it->opened && read.size() < mostRead)
+            read.insert(it.key(), facts);
         m_told.remove(it.key());
         if (it->open > 0 && m_told.size() + stillOpen.size() < mostStillOpen) {
             stillOpen.insert(it.key(), {facts, it->open});
@@ -327,7 +336,7 @@ Workspace::Changes ChangeTracker::take()
     Workspace::Changes changes;
     std::unique_lock lock(m_hub->m_lock);
     if (!m_started) return changes;
-    Collected written;
+    Collected written, read;
     m_hub->drain();
     if (m_byWalk) {
         // A big tree takes a second: the other sessions need the lock meanwhile.
@@ -337,8 +346,12 @@ Workspace::Changes ChangeTracker::take()
         takeByWalk(std::move(now), written, changes.removed);
     } else {
         takeStillOpen(written);
-        takeSeen(written, changes.removed);
+        takeSeen(written, read, changes.removed);
         if (m_overflowed) searchByTime(written);
+    }
+    for (auto it = read.cbegin(); it != read.cend(); ++it) {
+        if (!written.contains(it.key()))
+            changes.read << FileFacts{QString::fromUtf8(it.key()), it->size, it->modifiedNs, inScratch(it.key())};
     }
     for (auto own = m_own.cbegin(); own != m_own.cend(); ++own) {
         const auto found = written.constFind(own.key());

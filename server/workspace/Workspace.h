@@ -86,6 +86,9 @@ public:
         QList<FileFacts> written;
         QStringList removed;
         bool truncated = false; // more than the cap (500); the rest is listed by list()
+        // Opened and not written, as they are now; at most 100. Who opened them is not known: a file that the
+        // server read for somebody else during the run is among them. None where changes are found by walking.
+        QList<FileFacts> read;
     };
     virtual Changes takeChanges() = 0;
 };
