@@ -8,7 +8,22 @@ def quiet_tqdm(module):
     module.tqdm.monitor_interval = 0  # its monitor thread would never end
 
 
+def calm_duckdb(module):
+    """Its pool would stand in the way of checkpoints: one thread, unless the code asks for more."""
+    import functools
+
+    connect = module.connect
+
+    @functools.wraps(connect)
+    def single(database=":memory:", read_only=False, config=None):
+        return connect(database, read_only, {"threads": 1, **(config or {})})
+
+    module.connect = single
+    module.execute("SET threads = 1")
+
+
 HOOKS = {
+    "duckdb": calm_duckdb,
     "plotly.basedatatypes": figures.patch_plotly,
     "plotly.io._kaleido": plotlyexport.patch_plotly_io,
     "kaleido": plotlyexport.patch_kaleido,

@@ -9,9 +9,9 @@ import subprocess
 import sys
 
 import _power
-from power_kernel import cell, display, figures, hooks, names, shell, streams
+from power_kernel import cell, checkpoint, display, figures, hooks, names, shell, streams
 
-RUN, TASK, READY, DONE = 1, 2, 16, 18
+RUN, TASK, CHECKPOINT, READY, DONE = 1, 2, 4, 16, 18
 
 MAX_META = 36_000  # of the 64 KiB of a frame; RESULT may take 24,000 more
 
@@ -189,6 +189,8 @@ def main(info):
                 run(session, meta, blob)
             elif kind == TASK:
                 task(session, meta)
+            elif kind == CHECKPOINT:
+                checkpoint.take(session)
             failures = 0
         except ConnectionError:
             os._exit(0)

@@ -1,5 +1,6 @@
 #include "kernel/Native.h"
 #include "kernel/Channel.h"
+#include "kernel/Checkpoint.h"
 #include "kernel/Interrupt.h"
 #include "kernel/Output.h"
 #include "kernel/PathMap.h"
@@ -9,6 +10,8 @@
 #include <poll.h>
 #include <pybind11/embed.h>
 #include <pybind11/stl.h>
+#include <unistd.h>
+#include <utility>
 
 namespace py = pybind11;
 
@@ -19,6 +22,7 @@ namespace
 {
 std::unique_ptr<Channel> control;
 std::mutex sendLock;
+std::vector<int> arrived; // descriptors that came with the last bytes: a Checkpoint frame's socket
 
 std::string_view bytesOf(const py::buffer_info &info)
 {
@@ -69,7 +73,7 @@ py::object receive()
             return py::make_tuple(int(frame.type), py::bytes(frame.meta), py::bytes(frame.blob));
         if (got == Channel::Received::Nothing) {
             py::gil_scoped_release waiting;
-            got = control->fill(nullptr);
+            got = control->fill(&arrived);
         }
         if (got == Channel::Received::Closed || got == Channel::Received::Bad) return py::none();
     }
@@ -99,6 +103,28 @@ py::object receiveWithin(double seconds)
         if (got == Channel::Received::Closed || got == Channel::Received::Bad) return py::none();
     }
 }
+
+// Of a Checkpoint frame: ("taken", microseconds), ("skipped", reason), or in the copy, when it has become the kernel,
+// ("resumed", meta, blob).
+py::tuple checkpoint()
+{
+    std::vector<int> descriptors = std::exchange(arrived, {});
+    if (descriptors.empty()) return py::make_tuple("skipped", "the session has no file descriptor left");
+    const int socket = descriptors.back();
+    descriptors.pop_back();
+    for (const int descriptor : descriptors)
+        ::close(descriptor);
+    CheckpointResult result = takeCheckpoint(*control, socket, outputDescriptors());
+    switch (result.kind) {
+    case CheckpointResult::Kind::Taken:
+        return py::make_tuple("taken", result.microseconds);
+    case CheckpointResult::Kind::Skipped:
+        return py::make_tuple("skipped", result.reason);
+    case CheckpointResult::Kind::Resumed:
+        break;
+    }
+    return py::make_tuple("resumed", py::bytes(result.resume.meta), py::bytes(result.resume.blob));
+}
 } // namespace
 
 void setControlSocket(int socket)
@@ -118,6 +144,7 @@ PYBIND11_EMBEDDED_MODULE(_power, m)
     m.def("send", &power::kernel::send);
     m.def("receive", &power::kernel::receive);
     m.def("receive_within", &power::kernel::receiveWithin);
+    m.def("checkpoint", &power::kernel::checkpoint);
     m.def("forked", [] { return inForkedChild(); });
     m.def("map_paths",
           [](std::vector<std::pair<std::string, std::string>> rules) { mapPaths(std::move(rules)); });

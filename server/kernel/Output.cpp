@@ -123,6 +123,11 @@ std::uint64_t markOutput(char channel)
     return state.epoch;
 }
 
+std::vector<int> outputDescriptors()
+{
+    return {0, 1, 2, state.pipes[0], state.pipes[1]};
+}
+
 bool inForkedChild()
 {
     return state.forked;

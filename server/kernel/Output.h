@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace power::kernel
 {
@@ -20,6 +21,9 @@ bool writeOutput(char channel, std::string_view data);
 // Makes `channel` the active one if it is not; 'f' always begins a new epoch. Returns the epoch. GIL as
 // above.
 std::uint64_t markOutput(char channel);
+
+// Every descriptor that leads to the two pipes.
+std::vector<int> outputDescriptors();
 
 // True in processes that user code forked from the kernel: they write without markers and send no frames.
 bool inForkedChild();

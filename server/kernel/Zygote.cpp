@@ -39,6 +39,7 @@ void setEnvironment()
         ::setenv(name, "1", 1);
     ::setenv("MPLBACKEND", "Agg", 1);
     ::setenv("JE_ARROW_MALLOC_CONF", "background_thread:false", 1);
+    ::setenv("_RJEM_MALLOC_CONF", "background_thread:false", 1); // of polars
     ::setenv("PYTHONDONTWRITEBYTECODE", "1", 1);
 }
 
@@ -84,11 +85,15 @@ private:
     void handle(const wire::Frame &frame);
     void spawn(const py::dict &meta);
     void kill(const py::dict &meta);
+    void adopt(const py::dict &meta);
+    pid_t familyOf(pid_t pid) const;
+    void bury(pid_t pid);
     void reap();
 
     Channel m_server;
     std::vector<int> m_descriptors; // arrived, not yet claimed by a Spawn frame
-    std::map<pid_t, sandbox::Tree> m_kernels;
+    std::map<pid_t, sandbox::Tree> m_kernels; // and their checkpoints
+    std::map<pid_t, pid_t> m_family;          // checkpoint -> the kernel that was spawned
     Confinement &m_confinement;
 };
 
@@ -146,6 +151,37 @@ void Zygote::kill(const py::dict &meta)
                      failure.text.c_str());
 }
 
+// A checkpoint is a child of the zygote, because its kernel made it a sibling. It lives on when the kernel dies.
+void Zygote::adopt(const py::dict &meta)
+{
+    const auto kernel = m_kernels.find(meta["pid"].cast<int>());
+    const pid_t checkpoint = meta["checkpoint"].cast<int>();
+    if (kernel == m_kernels.end() || checkpoint <= 1) return;
+    sandbox::Tree tree = kernel->second;
+    tree.kernel = checkpoint;
+    m_kernels.emplace(checkpoint, tree);
+    m_family[checkpoint] = familyOf(kernel->first);
+}
+
+pid_t Zygote::familyOf(pid_t pid) const
+{
+    const auto found = m_family.find(pid);
+    return found == m_family.end() ? pid : found->second;
+}
+
+// What a kernel without a living relative leaves behind is ended.
+void Zygote::bury(pid_t pid)
+{
+    const pid_t family = familyOf(pid);
+    const sandbox::Tree tree = m_kernels.at(pid);
+    m_kernels.erase(pid);
+    m_family.erase(pid);
+    for (const auto &[other, its] : m_kernels) {
+        if (familyOf(other) == family) return;
+    }
+    sweepTree(tree);
+}
+
 void Zygote::handle(const wire::Frame &frame)
 {
     const py::dict meta = py::module_::import("json").attr("loads")(frame.meta);
@@ -153,6 +189,8 @@ void Zygote::handle(const wire::Frame &frame)
         spawn(meta);
     else if (frame.type == FrameType::Kill)
         kill(meta);
+    else if (frame.type == FrameType::Adopt)
+        adopt(meta);
 }
 
 void Zygote::reap()
@@ -162,10 +200,8 @@ void Zygote::reap()
     pid_t pid = 0;
     // Orphans of user code arrive here too (subreaper): they are reaped and not reported.
     while ((pid = ::wait4(-1, &status, WNOHANG, &usage)) > 0) {
-        const auto found = m_kernels.find(pid);
-        if (found == m_kernels.end()) continue;
-        sweepTree(found->second);
-        m_kernels.erase(found);
+        if (!m_kernels.count(pid)) continue;
+        bury(pid);
         m_server.send(FrameType::Exited, exitMeta(pid, status, usage));
     }
 }

@@ -11,7 +11,7 @@ QByteArrayList Host::zygoteEnvironment() const
     environment << "POWER_PYTHON_ENV=" + m_config.python.toLocal8Bit()
                 << "OPENBLAS_NUM_THREADS=1" << "OMP_NUM_THREADS=1" << "MKL_NUM_THREADS=1" << "NUMEXPR_NUM_THREADS=1"
                 << "MPLBACKEND=Agg" << "PYTHONDONTWRITEBYTECODE=1"
-                << "JE_ARROW_MALLOC_CONF=background_thread:false";
+                << "JE_ARROW_MALLOC_CONF=background_thread:false" << "_RJEM_MALLOC_CONF=background_thread:false";
     if (!m_config.cacheDirectory.isEmpty())
         environment << "MPLCONFIGDIR=" + m_config.cacheDirectory.toLocal8Bit() + "/matplotlib"
                     << "XDG_CACHE_HOME=" + m_config.cacheDirectory.toLocal8Bit();

@@ -25,12 +25,18 @@ bool knownType(std::uint32_t type)
     case FrameType::Run:
     case FrameType::Task:
     case FrameType::Answer:
+    case FrameType::Checkpoint:
+    case FrameType::Resume:
     case FrameType::Ready:
     case FrameType::Display:
     case FrameType::Done:
     case FrameType::Ask:
+    case FrameType::Checkpointed:
+    case FrameType::Parked:
+    case FrameType::Resumed:
     case FrameType::Spawn:
     case FrameType::Kill:
+    case FrameType::Adopt:
     case FrameType::ZygoteReady:
     case FrameType::Spawned:
     case FrameType::SpawnFailed:

@@ -16,14 +16,22 @@ enum class FrameType : std::uint16_t {
     Run = 1,
     Task = 2,
     Answer = 3,
+    Checkpoint = 4,
+    // server -> checkpoint
+    Resume = 5,
     // kernel -> server
     Ready = 16,
     Display = 17,
     Done = 18,
     Ask = 19,
+    Checkpointed = 20,
+    // checkpoint -> server
+    Parked = 21,
+    Resumed = 22,
     // server -> zygote
     Spawn = 32,
     Kill = 33,
+    Adopt = 34,
     // zygote -> server
     ZygoteReady = 48,
     Spawned = 49,

@@ -14,7 +14,8 @@ import tempfile
 import time
 
 RUN, TASK, ANSWER, READY, DISPLAY, DONE, ASK = 1, 2, 3, 16, 17, 18, 19
-SPAWN, KILL, ZYGOTE_READY, SPAWNED, SPAWN_FAILED, EXITED = 32, 33, 48, 49, 50, 51
+CHECKPOINT, RESUME, CHECKPOINTED, PARKED, RESUMED = 4, 5, 20, 21, 22
+SPAWN, KILL, ADOPT, ZYGOTE_READY, SPAWNED, SPAWN_FAILED, EXITED = 32, 33, 34, 48, 49, 50, 51
 MAGIC = 0x31465750
 PROGRAM = os.path.join(os.environ.get("POWER_BIN", "."), "power-kernel")
 TOKEN = "0123456789abcdef"
@@ -252,6 +253,38 @@ class Kernel:
             else:
                 merged.append((kind, item))
         return merged
+
+    def checkpoint(self):
+        """(Checkpointed meta, parked copy or None)."""
+        ours, theirs = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self.frames.send(CHECKPOINT, {}, fds=[theirs.fileno()])
+        theirs.close()
+        kind, meta, _ = self.frames.next()
+        assert kind == CHECKPOINTED, kind
+        if not meta["ok"]:
+            return meta, None
+        data, notes, _, _ = ours.recvmsg(4096, socket.CMSG_SPACE(12))
+        parked = Frames(ours)
+        parked.buffer = data
+        assert parked.next()[0] == PARKED
+        parked.pid = struct.unpack("iII", notes[0][2])[0]
+        self.zygote.frames.send(ADOPT, {"pid": self.pid, "checkpoint": parked.pid})
+        return meta, parked
+
+    def resume(self, parked, lost=()):
+        """The copy becomes this kernel."""
+        codes = [code.encode() for code in lost]
+        parked.send(RESUME, {"sizes": [len(code) for code in codes]}, b"".join(codes))
+        kind, meta, _ = parked.next()
+        assert kind == RESUMED
+        for descriptor in self.pipes:
+            self.pipes[descriptor] = b""
+            while select.select([descriptor], [], [], 0)[0]:
+                os.read(descriptor, 1 << 20)
+        self.frames.sock.close()
+        self.frames, self.pid = parked, parked.pid
+        return meta
 
     def interrupt(self, hard=False):
         if hard:

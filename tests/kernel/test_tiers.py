@@ -23,7 +23,7 @@ class Tiers(unittest.TestCase):
     def tearDownClass(cls):
         cls.zygote.close()
 
-    def spawn(self, tier):
+    def spawn(self, tier, memory=1 << 30):
         probe = json.loads(subprocess.run([PROGRAM, "probe", "--tier", tier], check=True, capture_output=True).stdout)
         self.assertEqual(probe["tier"], tier, probe)
         root = tempfile.mkdtemp(prefix="pk-tier-")
@@ -36,7 +36,7 @@ class Tiers(unittest.TestCase):
             os.chown(path, uid, uid)
         inside = "/app/sandbox_data/s1"
         plan = {"tier": tier, "userNamespace": probe["user_namespace"], "landlockAbi": probe["landlock"], "uid": uid, "gid": uid, "workspace": workspace,
-                "workspaceInside": inside, "scratch": scratch, "memoryBytes": 1 << 30, "fileBytes": 1 << 28,
+                "workspaceInside": inside, "scratch": scratch, "memoryBytes": memory, "fileBytes": 1 << 28,
                 "readOnly": [self.zygote.cache] + [os.environ["POWER_PYTHON_ENV"]] * bool(os.environ.get("POWER_PYTHON_ENV"))}
         kernel = Kernel(self.zygote, plan=plan, cwd=inside, home=inside, tmp="/tmp")
         self.addCleanup(lambda: kernel.pid in self.zygote.exits or kernel.stop())
