@@ -127,6 +127,7 @@ void Application::buildServices()
     host.requiredTier = m_settings.sandboxRequire;
     host.forcedTier = m_settings.sandboxTier == u"auto" ? QString() : m_settings.sandboxTier;
     host.landlockAbi = int(m_settings.sandboxLandlockAbi);
+    host.checkpointsPerSecond = int(m_settings.checkpointsPerSecond);
     host.totalMemoryBytes = m_settings.totalMemoryMb << 20;
     host.sessionUids = m_workspaces->uids();
     host.renderDirectory = m_settings.dataDir + QStringLiteral("/render");
@@ -262,7 +263,8 @@ QJsonObject Application::health() const
             {QStringLiteral("kernels"), QJsonObject{{QStringLiteral("ready"), m_kernels->isReady()},
                                                     {QStringLiteral("alive"), m_kernels->kernelCount()},
                                                     {QStringLiteral("memory_mb"), m_kernels->usedMemoryBytes() >> 20},
-                                                    {QStringLiteral("memory_limit_mb"), m_kernels->totalMemoryBytes() >> 20}}},
+                                                    {QStringLiteral("memory_limit_mb"), m_kernels->totalMemoryBytes() >> 20},
+                                                    {QStringLiteral("checkpoints"), m_kernels->checkpointReport()}}},
             {QStringLiteral("mcp_auth"), m_settings.mcpAuth},
             {QStringLiteral("warnings"), warnings},
             {QStringLiteral("records_waiting"), m_records->pending()},

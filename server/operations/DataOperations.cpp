@@ -13,7 +13,8 @@ Unexpected<Error> taskFailure(const supervisor::RunOutcome &outcome, const QStri
         return fail(ErrorCode::InvalidArgument, QStringLiteral("%1 failed: %2: %3").arg(what, outcome.errorName, outcome.errorValue),
                     outcome.hint);
     return fail(outcome.cause == u"timeout" ? ErrorCode::Timeout : ErrorCode::Unavailable,
-                QStringLiteral("%1 did not finish: %2 %3").arg(what, outcome.cause, outcome.limit).trimmed(),
+                QStringLiteral("%1 did not finish: %2 %3").arg(what, outcome.cause, outcome.limit).trimmed()
+                    + (outcome.restored ? QStringLiteral(". ") + outcome.restored->text() : QString()),
                 QStringLiteral("Select fewer rows or columns, or run it in execute_code with duckdb.sql()."),
                 {{QStringLiteral("cause"), outcome.cause},
                  {QStringLiteral("limit"), outcome.limit},

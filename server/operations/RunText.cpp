@@ -10,6 +10,7 @@ using supervisor::RunOutcome;
 using supervisor::RunStatus;
 
 namespace {
+constexpr int kMostCellsNamed = 20;
 constexpr qint64 kLargestImageBlock = 3'500'000; // bytes; base64 of it stays below the 5 MB of the API
 
 bool isImageMime(const QByteArray &mime)
@@ -103,6 +104,11 @@ QString tracebackText(const RunOutcome &outcome)
     return traceback;
 }
 
+QString whatIsLeft(const RunOutcome &outcome)
+{
+    return outcome.restored ? outcome.restored->text() : QStringLiteral("Variables are lost, files are kept.");
+}
+
 QString whatHappened(const RunOutcome &outcome)
 {
     const QString stage = outcome.hardInterrupt ? QStringLiteral("interrupted (hard: it ignored the first interrupt)")
@@ -116,12 +122,12 @@ QString whatHappened(const RunOutcome &outcome)
             .arg(stage, outcome.cause.isEmpty() ? QStringLiteral("it raised KeyboardInterrupt") : outcome.cause,
                  outcome.limit.isEmpty() ? QString() : QStringLiteral(" (limit %1)").arg(outcome.limit));
     case RunStatus::Killed:
-        return QStringLiteral("The kernel was ended: %1%2%3. Variables are lost, files are kept.")
+        return QStringLiteral("The kernel was ended: %1%2%3. %4")
             .arg(outcome.cause, outcome.limit.isEmpty() ? QString() : QStringLiteral(", limit %1").arg(outcome.limit),
-                 outcome.peak.isEmpty() ? QString() : QStringLiteral(", reached %1").arg(outcome.peak));
+                 outcome.peak.isEmpty() ? QString() : QStringLiteral(", reached %1").arg(outcome.peak), whatIsLeft(outcome));
     case RunStatus::Died:
-        return QStringLiteral("The kernel died: %1%2. Variables are lost, files are kept.")
-            .arg(outcome.cause, outcome.peak.isEmpty() ? QString() : QStringLiteral(" (%1)").arg(outcome.peak));
+        return QStringLiteral("The kernel died: %1%2. %3")
+            .arg(outcome.cause, outcome.peak.isEmpty() ? QString() : QStringLiteral(" (%1)").arg(outcome.peak), whatIsLeft(outcome));
     }
     return {};
 }
@@ -140,6 +146,8 @@ QString nextStepOf(const RunOutcome &outcome)
         return QStringLiteral("Delete files that are no longer needed (delete_file), then run again.");
     if (outcome.cause == u"process_limit")
         return QStringLiteral("Start fewer processes or threads at once.");
+    if (outcome.restored)
+        return QStringLiteral("Run the lost cells again without what ended the kernel.");
     if (!outcome.variablesSurvived)
         return QStringLiteral("Run the cells that define what you need again; files are still there.");
     return {};
@@ -179,12 +187,22 @@ QJsonObject failureFacts(const sessions::RunReport &report)
         return {};
     QJsonArray survived{QStringLiteral("files")}, lost;
     (outcome.variablesSurvived ? survived : lost).append(QStringLiteral("variables"));
-    return {{QStringLiteral("cause"), outcome.cause.isEmpty() ? QStringLiteral("exception") : outcome.cause},
+    QJsonObject facts{{QStringLiteral("cause"), outcome.cause.isEmpty() ? QStringLiteral("exception") : outcome.cause},
             {QStringLiteral("limit"), outcome.limit},
             {QStringLiteral("peak"), outcome.peak},
             {QStringLiteral("survived"), survived},
             {QStringLiteral("lost"), lost},
             {QStringLiteral("next_step"), nextStepOf(outcome)}};
+    if (const auto &restored = outcome.restored) {
+        for (int cell = restored->cell + 1; cell <= restored->lastLost && lost.size() < kMostCellsNamed; ++cell)
+            lost.append(QStringLiteral("cell %1").arg(cell));
+        for (const QString &name : restored->gone)
+            lost.append(name);
+        facts.insert(QStringLiteral("lost"), lost);
+        facts.insert(QStringLiteral("restored_to_cell"), restored->cell);
+        facts.insert(QStringLiteral("older_values"), QJsonArray::fromStringList(restored->older));
+    }
+    return facts;
 }
 
 QList<Block> runBlocks(const sessions::RunReport &report, const QString &baseUrl)

@@ -12,7 +12,7 @@ QList<Block> runBlocks(const sessions::RunReport &report, const QString &baseUrl
 // The result for programs: the fields of REST /api/execute (contract 9.2) and `failure`.
 QJsonObject runData(const sessions::RunReport &report, const QString &baseUrl);
 
-// cause, limit, peak, survived, lost, next_step; empty when the run was fine.
+// cause, limit, peak, survived, lost, next_step, and when the session was restored restored_to_cell and older_values; empty when the run was fine.
 QJsonObject failureFacts(const sessions::RunReport &report);
 
 // "34.2 KB"

@@ -64,7 +64,8 @@ struct RunReport {
     QStringList removed;
     QStringList remaining;           // files of the session, given when variables were lost
     bool sessionIsNew = false;       // made by this call
-    QString kernelNote;              // the kernel is new and why; empty for a warm one
+    QString kernelNote;              // the kernel is new, or was restored since the last call, and why; empty for a warm one
+    bool kernelIsNew = false;        // without earlier variables
     std::chrono::milliseconds queuedFor{0};
     int queuePosition = 0;           // at arrival, 0 = ran at once
 };

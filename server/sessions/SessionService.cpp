@@ -223,7 +223,12 @@ QCoro::Task<Result<RunReport>> SessionService::run(RunCall call)
         co_return Unexpected<Error>{ready.error()};
     report->sessionIsNew = std::exchange(session->isNew, false);
     report->kernelNote = std::exchange(session->untold, QString());
-    if (!report->kernelNote.isEmpty() && !report->sessionIsNew)
+    // It died between two calls and went on from a checkpoint.
+    if (const auto restored = session->kernel->takeRestoration())
+        report->kernelNote = restored->reason + u' ' + restored->text();
+    else
+        report->kernelIsNew = !report->kernelNote.isEmpty();
+    if (report->kernelIsNew && !report->sessionIsNew)
         report->remaining = co_await remainingFiles(session);
 
     supervisor::RunRequest request;

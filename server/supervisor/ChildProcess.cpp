@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstring>
 #include <spawn.h>
+#include <poll.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <vector>
@@ -82,6 +83,12 @@ Result<Child> startChild(const ChildStart &start)
         return fail(ErrorCode::Unavailable, QStringLiteral("This system offers no pidfd (%1); Linux 5.3 or newer is needed.").arg(why));
     }
     return child;
+}
+
+bool hasEnded(const Fd &pidfd)
+{
+    pollfd ended{pidfd.get(), POLLIN, 0};
+    return !pidfd || ::poll(&ended, 1, 0) != 0;
 }
 
 } // namespace power::supervisor

@@ -32,5 +32,7 @@ QByteArrayList helperEnvironment();
 Fd openPidfd(pid_t pid);
 // SIGKILL and the like by pidfd: never hits a reused pid.
 void signalPidfd(const Fd &pidfd, int signal);
+// The process is gone (a zombie counts as that).
+bool hasEnded(const Fd &pidfd);
 
 } // namespace power::supervisor

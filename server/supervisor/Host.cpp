@@ -35,7 +35,7 @@ public:
     ~KernelHandle() override
     {
         m_process->setStopping();
-        m_process->kill(QStringLiteral("cancelled"), QStringLiteral("The session was ended."));
+        m_process->end(QStringLiteral("cancelled"), QStringLiteral("The session was ended."));
     }
 
     QCoro::Task<RunOutcome> run(RunRequest request) override
@@ -50,6 +50,7 @@ public:
     }
     void interrupt() override { m_process->interrupt(); }
     bool isAlive() const override { return m_process->isAlive(); }
+    std::optional<Restoration> takeRestoration() override { return m_process->takeRestoration(); }
     QString deathReason() const override { return m_process->deathReason(); }
     qint64 pid() const override { return m_process->pid(); }
     qint64 memoryBytes() const override { return m_process->memoryBytes(); }
@@ -58,7 +59,7 @@ public:
     QCoro::Task<> stop() override
     {
         m_process->setStopping();
-        m_process->kill(QStringLiteral("cancelled"), QStringLiteral("The session was ended."));
+        m_process->end(QStringLiteral("cancelled"), QStringLiteral("The session was ended."));
         return goneOf(m_process);
     }
 
@@ -89,7 +90,11 @@ std::unique_ptr<KernelHost> KernelHost::create(HostConfig config)
     return std::make_unique<Host>(std::move(config));
 }
 
-Host::Host(HostConfig config) : m_config(std::move(config))
+Host::Host(HostConfig config)
+    : m_config(std::move(config)), m_pacer(m_config.checkpointsPerSecond, [this](const CheckpointPacer::Visit &visit) {
+          for (const auto &[number, kernel] : m_kernels)
+              visit(*kernel);
+      })
 {
     if (m_config.spoolDirectory.isEmpty())
         m_config.spoolDirectory = QDir::tempPath();
@@ -383,7 +388,7 @@ QCoro::Task<> Host::stop()
     std::map<quint64, Shared> kernels = m_kernels;
     for (const auto &[number, kernel] : kernels) {
         kernel->setStopping();
-        kernel->kill(QStringLiteral("cancelled"), QStringLiteral("The server is shutting down."));
+        kernel->end(QStringLiteral("cancelled"), QStringLiteral("The server is shutting down."));
         if (kernel->pid() > 0)
             waits << kernel->goneShot();
     }

@@ -1,5 +1,6 @@
 // The KernelHost of the server: zygote, kernels, watchdog, budget.
 #pragma once
+#include "supervisor/CheckpointPacer.h"
 #include "supervisor/KernelHost.h"
 #include "supervisor/KernelProcess.h"
 #include "supervisor/Renderer.h"
@@ -20,6 +21,7 @@ public:
     QCoro::Task<Result<Done>> start() override;
     const TierReport &tier() const override { return m_tier; }
     bool isReady() const override { return m_zygote && m_zygote->serves(); }
+    QJsonObject checkpointReport() const override;
     QJsonObject zygoteReport() const override;
     QCoro::Task<Result<std::unique_ptr<Kernel>>> spawn(KernelSpec spec, CancelToken cancel) override;
     int kernelCount() const override;
@@ -33,6 +35,11 @@ public:
     void lookForTree(const KernelProcess &kernel) override;
     bool zygoteServes() const override { return isReady(); }
     void runStarted(KernelProcess &kernel) override;
+    void runEnded(KernelProcess &) override { m_pacer.wake(); }
+    void adopt(const KernelProcess &kernel, pid_t copy) override;
+    bool takesCheckpoints() const override { return m_config.checkpointsPerSecond > 0; }
+    void countCheckpoint(const QString &what, const QString &reason) override;
+    void noteCheckpointPrice(std::chrono::microseconds price) override;
     void asked(KernelProcess &kernel, AskFrame ask, CancelToken cancel) override;
     void treeGone(KernelProcess &kernel) override;
 
@@ -53,6 +60,9 @@ private:
     void enforceBudget();
 
     HostConfig m_config;
+    CheckpointPacer m_pacer;
+    QHash<QString, qint64> m_checkpoints, m_skips;
+    std::chrono::microseconds m_lastPrice{0}, m_longestPrice{0};
     TierReport m_tier;
     Poller m_poller;
     std::unique_ptr<ZygoteClient> m_zygote;

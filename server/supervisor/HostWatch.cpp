@@ -10,6 +10,7 @@ using namespace std::chrono_literals;
 namespace {
 constexpr auto kBusyTick = 150ms;
 constexpr auto kIdleTick = 3s;
+constexpr auto kRestoredLately = 10s;
 constexpr int kDiskEvery = 5;  // busy ticks between two walks of a workspace
 constexpr int kIdleEvery = 20; // busy ticks between two looks at kernels that run nothing
 } // namespace
@@ -80,6 +81,15 @@ void Host::enforceBudget()
     const qint64 used = usedMemoryBytes();
     if (used <= m_budget)
         return;
+    qint64 copies = 0;
+    for (const auto &[number, kernel] : m_kernels)
+        copies += kernel->checkpointBytes();
+    if (used - copies <= m_budget) { // checkpoints go before kernels
+        for (const auto &[number, kernel] : m_kernels)
+            kernel->dropCheckpoint();
+        countCheckpoint(QStringLiteral("skipped"), QStringLiteral("dropped for the server's memory"));
+        return;
+    }
     Shared largest;
     for (const auto &[number, kernel] : m_kernels) {
         if (kernel->isAlive() && (!largest || kernel->memoryBytes() > largest->memoryBytes()))
@@ -88,12 +98,16 @@ void Host::enforceBudget()
     if (!largest)
         return;
     log::warning("memory_budget", {{QStringLiteral("used"), used}, {QStringLiteral("budget"), m_budget}});
-    largest->kill(QStringLiteral("memory_limit"),
-                  QStringLiteral("The kernel was ended: all sessions together used %1 of memory, the server's budget is %2, "
-                                 "and this session was the largest (%3).")
-                      .arg(wordsOfBytes(used), wordsOfBytes(m_budget), wordsOfBytes(largest->memoryBytes())),
-                  QStringLiteral("%1 for all sessions together").arg(wordsOfBytes(m_budget)),
-                  wordsOfBytes(largest->memoryBytes()));
+    const QString reason = QStringLiteral("The kernel was ended: all sessions together used %1 of memory, the server's budget is %2, "
+                                          "and this session was the largest (%3).")
+                               .arg(wordsOfBytes(used), wordsOfBytes(m_budget), wordsOfBytes(largest->memoryBytes()));
+    const QString limit = QStringLiteral("%1 for all sessions together").arg(wordsOfBytes(m_budget));
+    const QString peak = wordsOfBytes(largest->memoryBytes());
+    // From its checkpoint it goes on with less, unless that was tried already.
+    if (largest->restoredWithin(kRestoredLately))
+        largest->end(QStringLiteral("memory_limit"), reason, limit, peak);
+    else
+        largest->kill(QStringLiteral("memory_limit"), reason, limit, peak);
 }
 
 } // namespace power::supervisor

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 
 namespace power::supervisor {
 
@@ -67,7 +68,20 @@ struct TaskRequest {
     QByteArray blob{};          // what goes along with the arguments
 };
 
-// How a run ended. `Died` and `Killed`: the kernel is gone, variables are lost.
+// What a session went back to when its kernel was gone.
+struct Restoration {
+    QString reason;             // why it was gone, in one sentence
+    int cell = 0;               // the state is that after this cell (execution count)
+    int lastLost = 0;           // the cells cell + 1 .. lastLost are lost
+    QStringList gone, older;    // names the lost cells made; names that have an earlier value again. At most 50 each
+    int variables = 0;
+    std::chrono::microseconds took{0}; // from the death to being able to run
+
+    // "The session is restored to after cell 7; cell 8 is lost (...); files keep what was written."
+    QString text() const;
+};
+
+// How a run ended. `Died` and `Killed`: the kernel is gone; variables are lost, or `restored` to an earlier state.
 enum class RunStatus { Ok, Error, Interrupted, Killed, Died };
 
 struct RunOutcome {
@@ -78,6 +92,7 @@ struct RunOutcome {
     QString limit;               // the limit in words with its figure, e.g. "30 s", "512 MB"
     QString peak;                // what was reached, in words with its figure
     bool variablesSurvived = true;
+    std::optional<Restoration> restored;
     bool hardInterrupt = false;  // the second stage of the ladder was needed
     QString errorName, errorValue, traceback, hint;
     QList<OutputEvent> outputs;  // in order; neighbouring texts of one kind merged; long text cut in the middle
@@ -105,6 +120,8 @@ public:
     // SIGINT for the current run, if any.
     virtual void interrupt() = 0;
     virtual bool isAlive() const = 0;
+    // Of a death between two runs after which the session went on from a checkpoint; told once, before the next run.
+    virtual std::optional<Restoration> takeRestoration() = 0;
     // Why it is no longer alive, in one sentence; empty while it lives.
     virtual QString deathReason() const = 0;
     virtual qint64 pid() const = 0;

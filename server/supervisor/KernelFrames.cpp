@@ -169,4 +169,38 @@ Result<AskFrame> readAsk(wire::Frame &frame)
     return out;
 }
 
+static QStringList namesOf(const QJsonValue &value)
+{
+    constexpr qsizetype kMostNames = 50;
+    QStringList names;
+    const QJsonArray array = value.toArray();
+    for (qsizetype i = 0; i < std::min(array.size(), kMostNames); ++i)
+        names << array.at(i).toString().left(100);
+    return names;
+}
+
+Result<CheckpointedFrame> readCheckpointed(const wire::Frame &frame)
+{
+    const Result<QJsonObject> read = readMeta(frame);
+    if (!read)
+        return Unexpected<Error>{read.error()};
+    CheckpointedFrame out;
+    out.ok = read->value(QStringLiteral("ok")).toBool();
+    out.price = std::chrono::microseconds(boundedInt(read.value(), "us"));
+    out.reason = textOf(read.value(), "reason").left(120);
+    return out;
+}
+
+Result<ResumedFrame> readResumed(const wire::Frame &frame)
+{
+    const Result<QJsonObject> read = readMeta(frame);
+    if (!read)
+        return Unexpected<Error>{read.error()};
+    ResumedFrame out;
+    out.variables = boundedInt(read.value(), "variables");
+    out.gone = namesOf(read->value(QStringLiteral("gone")));
+    out.older = namesOf(read->value(QStringLiteral("older")));
+    return out;
+}
+
 } // namespace power::supervisor

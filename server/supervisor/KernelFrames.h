@@ -3,6 +3,7 @@
 #include "supervisor/Kernel.h"
 #include "wire/Frame.h"
 #include <QJsonValue>
+#include <chrono>
 
 namespace power::supervisor {
 
@@ -34,10 +35,25 @@ struct AskFrame {
     QByteArray figure;  // JSON of a plotly figure: not looked at
 };
 
+// How a kernel answers when it is asked for a copy of itself.
+struct CheckpointedFrame {
+    bool ok = false;
+    std::chrono::microseconds price{0}; // it stood still
+    QString reason;                     // why there is none, at most 120 characters
+};
+
+// A copy that has become the kernel.
+struct ResumedFrame {
+    int variables = 0;
+    QStringList gone, older;
+};
+
 // Errors (protocol violations) carry a sentence that says what was wrong.
 Result<DisplayFrame> readDisplay(wire::Frame &frame);
 Result<DoneFrame> readDone(wire::Frame &frame);
 Result<AskFrame> readAsk(wire::Frame &frame);
+Result<CheckpointedFrame> readCheckpointed(const wire::Frame &frame);
+Result<ResumedFrame> readResumed(const wire::Frame &frame);
 
 // The JSON object of a frame's meta; an error when it is not one.
 Result<QJsonObject> readMeta(const wire::Frame &frame);

@@ -20,6 +20,7 @@ struct HostConfig {
     QList<quint32> sessionUids;    // users of existing sessions: what a dead server left of them is ended at start
     QString renderDirectory;       // where the workers that draw charts get theirs; its parents are passable (o+x). Empty: none
     quint32 renderUid = 0;         // the first of Renderer::kUids that no session has; 0: the server's own (nonroot)
+    int checkpointsPerSecond = 10; // of all sessions together; 0: none are taken
     QStringList imports;           // modules the zygote imports besides its own list
 };
 
@@ -45,6 +46,8 @@ public:
     virtual QCoro::Task<Result<Done>> start() = 0;
     virtual const TierReport &tier() const = 0;
     virtual bool isReady() const = 0;           // the zygote serves
+    // taken, restored, lost, skipped (reason -> number), last_ms, longest_ms: since the start.
+    virtual QJsonObject checkpointReport() const = 0;
     virtual QJsonObject zygoteReport() const = 0; // ZygoteReady meta: imports, missing libraries, tasks
     // Waits for the zygote at most `wait`. Errors: Unavailable, Timeout, Cancelled.
     virtual QCoro::Task<Result<std::unique_ptr<Kernel>>> spawn(KernelSpec spec, CancelToken cancel) = 0;

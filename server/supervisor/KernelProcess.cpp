@@ -45,7 +45,7 @@ KernelProcess::KernelProcess(KernelHouse &house, quint64 number, KernelSpec spec
                                  m_run->log.event(std::move(event));
                          }})
 {
-    for (QTimer *timer : {&m_deadline, &m_step, &m_quiet, &m_pause, &m_exitTimer, &m_treeTimer})
+    for (QTimer *timer : {&m_deadline, &m_step, &m_quiet, &m_pause, &m_exitTimer, &m_treeTimer, &m_copyTimer})
         timer->setSingleShot(true);
     m_deadline.setTimerType(Qt::PreciseTimer);
     connect(&m_deadline, &QTimer::timeout, this, [this] {
@@ -61,6 +61,10 @@ KernelProcess::KernelProcess(KernelHouse &house, quint64 number, KernelSpec spec
     });
     connect(&m_exitTimer, &QTimer::timeout, this, [this] { conclude({}); });
     connect(&m_treeTimer, &QTimer::timeout, this, [this] { waitForTree(); });
+    connect(&m_copyTimer, &QTimer::timeout, this, [this] {
+        dropAsked(); // no further one is asked for until it answers
+        m_house->countCheckpoint(QStringLiteral("skipped"), QStringLiteral("no answer"));
+    });
 }
 
 KernelProcess::~KernelProcess()
@@ -74,9 +78,11 @@ void KernelProcess::letGo()
     if (!m_house)
         return;
     Poller &poller = m_house->poller();
+    dropAsked();
+    dropCheckpoint();
     for (Poller::Id *id : {&m_controlWatch, &m_pidWatch, &m_pipeWatch[0], &m_pipeWatch[1]})
         poller.forget(std::exchange(*id, 0));
-    for (QTimer *timer : {&m_deadline, &m_step, &m_quiet, &m_pause, &m_exitTimer, &m_treeTimer})
+    for (QTimer *timer : {&m_deadline, &m_step, &m_quiet, &m_pause, &m_exitTimer, &m_treeTimer, &m_copyTimer})
         timer->stop();
     m_channels = {};
     m_house = nullptr;
@@ -86,7 +92,7 @@ void KernelProcess::abandon()
 {
     if (m_state == State::Gone)
         return;
-    kill(QStringLiteral("cancelled"), QStringLiteral("The server stopped."));
+    end(QStringLiteral("cancelled"), QStringLiteral("The server stopped."));
     m_state = State::Gone;
     letGo();
     if (m_run)
@@ -97,7 +103,7 @@ void KernelProcess::abandon()
 
 void KernelProcess::born(const SpawnedKernel &spawned)
 {
-    m_pid = spawned.pid;
+    m_pid = m_sid = spawned.pid;
     m_initPid = spawned.initPid;
     m_timings = spawned.timings;
     m_pidfd = openPidfd(m_pid);
@@ -127,6 +133,12 @@ TreeTarget KernelProcess::target(bool walkDisk) const
     target.kernel = m_number;
     target.pid = m_pid;
     target.initPid = m_initPid;
+    target.session = m_sid;
+    if (m_copy) {
+        target.copy = m_copy->pid;
+        target.faultsBefore = m_copy->faults;
+        target.residentBefore = m_copy->resident;
+    }
     target.uid = m_spec.uid;
     target.ownUid = m_spec.uid != 0 && m_spec.uid != ::geteuid() && m_tier != u"nonroot" && m_tier != u"none";
     target.workspace = QFile::encodeName(m_spec.workspace);
@@ -167,8 +179,8 @@ void KernelProcess::readControl(bool untilEmpty)
             // Dead (the pidfd follows) or user code closed the channel: then no answer can ever come.
             m_house->poller().forget(std::exchange(m_controlWatch, 0));
             if (!m_exited && m_state == State::Living && !m_exitTimer.isActive()) {
-                QTimer::singleShot(250ms, this, [this] {
-                    if (!m_exited && m_state == State::Living)
+                QTimer::singleShot(250ms, this, [this, pid = m_pid] {
+                    if (!m_exited && m_state == State::Living && m_pid == pid)
                         violation(QStringLiteral("its control channel is closed"));
                 });
             }
@@ -196,6 +208,10 @@ void KernelProcess::readControl(bool untilEmpty)
 // False when reading must stop (the kernel is being killed).
 bool KernelProcess::handle(wire::Frame &frame)
 {
+    if (m_state == State::Restoring && frame.type != wire::FrameType::Resumed) {
+        violation(QStringLiteral("its copy did not say that it is the kernel"));
+        return false;
+    }
     switch (frame.type) {
     case wire::FrameType::Ready:
         m_ready.resolve(Done{});
@@ -229,6 +245,18 @@ bool KernelProcess::handle(wire::Frame &frame)
             return false;
         }
         return onAsk(std::move(read.value()));
+    }
+    case wire::FrameType::Checkpointed: {
+        const Result<CheckpointedFrame> read = readCheckpointed(frame);
+        if (read)
+            onCheckpointed(read.value());
+        return true;
+    }
+    case wire::FrameType::Resumed: {
+        Result<ResumedFrame> read = readResumed(frame);
+        if (read && m_state == State::Restoring)
+            onResumed(std::move(read.value()));
+        return m_controlWatch != 0;
     }
     default:
         violation(QStringLiteral("it sent a frame that is not a kernel's"));
@@ -366,7 +394,7 @@ void KernelProcess::violation(const QString &what)
 
 void KernelProcess::kill(const QString &cause, const QString &reason, const QString &limit, const QString &peak)
 {
-    if (m_state != State::Living)
+    if (!isAlive())
         return;
     if (m_killCause.isEmpty()) {
         m_killCause = cause;
@@ -374,18 +402,29 @@ void KernelProcess::kill(const QString &cause, const QString &reason, const QStr
         m_killPeak = peak;
         m_deathReason = reason;
     }
-    if (m_run)
+    if (m_run && !m_death)
         m_run->stage = 3;
     m_step.start(2s); // conclude without a report if not even SIGKILL is answered
+    if (canRestore()) {
+        signalPidfd(m_pidfd, SIGKILL);
+        return;
+    }
+    m_final = true;
     m_channels.lifeline.reset();
     m_house->killTree(*this);
+}
+
+void KernelProcess::end(const QString &cause, const QString &reason, const QString &limit, const QString &peak)
+{
+    m_final = true;
+    kill(cause, reason, limit, peak);
 }
 
 void KernelProcess::onPidfd()
 {
     m_house->poller().forget(std::exchange(m_pidWatch, 0));
     m_exited = true;
-    if (m_state != State::Living)
+    if (!isAlive())
         return;
     // Ours only when the zygote died before it (we are pid 1 or a subreaper then).
     siginfo_t info{};
@@ -405,68 +444,102 @@ void KernelProcess::onPidfd()
 void KernelProcess::exitReported(const ExitReport &report)
 {
     m_exited = true;
-    if (m_state == State::Living)
+    if (isAlive())
         conclude(report);
 }
 
 void KernelProcess::conclude(const ExitReport &report)
 {
-    if (m_state != State::Living)
+    if (!isAlive())
         return;
     m_exitTimer.stop();
+    if (m_state == State::Restoring) { // the copy died before it was the kernel
+        m_deathReason = m_death->reason;
+        bury(std::move(*m_death));
+        return;
+    }
     // What it said before it died: an answer that was complete is an answer.
     if (m_killCause.isEmpty())
         readControl(true);
     if (m_state != State::Living)
         return;
     drainPipes(std::nullopt);
-    m_state = State::Dying;
-    QString cause = m_killCause;
-    if (cause.isEmpty()) {
+    Death death = deathOf(report);
+    watchPipes(false);
+    m_house->poller().forget(std::exchange(m_controlWatch, 0));
+    m_house->poller().forget(std::exchange(m_pidWatch, 0));
+    m_step.stop();
+    if (m_run)
+        remember(m_count + 1, m_run->code);
+    if (canRestore())
+        restore(std::move(death));
+    else
+        bury(std::move(death));
+}
+
+// Why the kernel is gone, and how its run ended.
+KernelProcess::Death KernelProcess::deathOf(const ExitReport &report)
+{
+    Death death;
+    death.cause = m_killCause;
+    if (death.cause.isEmpty()) {
         if (!report.known) {
-            cause = QStringLiteral("zygote");
+            death.cause = QStringLiteral("zygote");
             m_deathReason = QStringLiteral("The Python process is gone; nobody could tell why.");
         } else if (report.signal > 0) {
-            cause = QStringLiteral("signal");
+            death.cause = QStringLiteral("signal");
             const QString name = QString::fromLatin1(::sigabbrev_np(report.signal) ? ::sigabbrev_np(report.signal) : "?");
             m_deathReason = QStringLiteral("The Python process was ended by signal %1 (SIG%2).")
                                 .arg(QString::number(report.signal), name);
             m_killPeak = QStringLiteral("signal %1 (SIG%2)").arg(QString::number(report.signal), name);
         } else {
-            cause = QStringLiteral("exit");
+            death.cause = QStringLiteral("exit");
             m_deathReason = QStringLiteral("The Python process ended itself with exit code %1.").arg(report.code);
             m_killPeak = QStringLiteral("exit code %1").arg(report.code);
         }
         // SIGKILL that is not ours, with the memory nearly used up: the system's own limit struck first.
         if (report.signal == SIGKILL && m_spec.limits.memoryBytes > 0 && m_memory > m_spec.limits.memoryBytes / 10 * 8) {
-            cause = QStringLiteral("memory_limit");
+            death.cause = QStringLiteral("memory_limit");
             m_killLimit = wordsOfBytes(m_spec.limits.memoryBytes);
             m_killPeak = wordsOfBytes(m_memory);
         }
     }
-    const bool killed = !m_killCause.isEmpty();
+    death.reason = m_deathReason;
     log::info("kernel_died", {{QStringLiteral("session"), m_spec.sessionId}, {QStringLiteral("pid"), qint64(m_pid)},
-                              {QStringLiteral("cause"), cause}, {QStringLiteral("reason"), m_deathReason}});
-    watchPipes(false);
-    m_house->poller().forget(std::exchange(m_controlWatch, 0));
-    m_step.stop();
-    m_dead.start();
-    m_house->killTree(*this); // what it left behind
-    m_channels.lifeline.reset();
-    m_treeTimer.start(0ms);
-    m_ready.resolve(fail(ErrorCode::Unavailable, QStringLiteral("The kernel died while it started. ") + m_deathReason));
+                              {QStringLiteral("cause"), death.cause}, {QStringLiteral("reason"), m_deathReason}});
     if (!m_run)
-        return;
+        return death;
     RunOutcome outcome;
-    outcome.status = killed ? RunStatus::Killed : RunStatus::Died;
-    outcome.cause = cause;
+    outcome.status = m_killCause.isEmpty() ? RunStatus::Died : RunStatus::Killed;
+    outcome.cause = death.cause;
     outcome.limit = m_killLimit;
     outcome.peak = m_killPeak;
     outcome.variablesSurvived = false;
     outcome.hardInterrupt = m_run->stage >= 2 && !m_run->cause.isEmpty();
     outcome.errorValue = m_deathReason;
     outcome.peakMemoryBytes = std::max(m_run->peakMemory, report.maxRssBytes);
-    settle(std::move(outcome));
+    death.outcome = std::move(outcome);
+    return death;
+}
+
+// There is nothing to go on from: the rest of the tree ends too.
+void KernelProcess::bury(Death death)
+{
+    m_state = State::Dying;
+    m_final = true;
+    m_step.stop();
+    Poller &poller = m_house->poller();
+    poller.forget(std::exchange(m_controlWatch, 0));
+    poller.forget(std::exchange(m_pidWatch, 0));
+    dropAsked();
+    dropCheckpoint();
+    m_dead.start();
+    m_house->killTree(*this); // what it left behind
+    m_channels.lifeline.reset();
+    m_treeTimer.start(0ms);
+    m_ready.resolve(fail(ErrorCode::Unavailable, QStringLiteral("The kernel died while it started. ") + m_deathReason));
+    if (m_run)
+        settle(death.outcome ? std::move(*death.outcome) : goneOutcome());
 }
 
 // The tree is gone when init is (in `full`), else when no process of it is left.

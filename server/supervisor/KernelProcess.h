@@ -1,8 +1,10 @@
 // One kernel process as a state machine on the event loop: its channels, its current run, its death.
 #pragma once
 #include "base/OneShot.h"
+#include "supervisor/CheckpointPacer.h"
 #include "supervisor/ChildProcess.h"
 #include "supervisor/Gate.h"
+#include "supervisor/KernelCheckpoint.h"
 #include "supervisor/KernelFrames.h"
 #include "supervisor/OutputLog.h"
 #include "supervisor/Poller.h"
@@ -31,6 +33,13 @@ public:
     // The zygote will report the death of its children.
     virtual bool zygoteServes() const = 0;
     virtual void runStarted(KernelProcess &kernel) = 0;
+    virtual void runEnded(KernelProcess &kernel) = 0;
+    // A copy of this kernel is parked: the zygote keeps the tree until both are dead.
+    virtual void adopt(const KernelProcess &kernel, pid_t copy) = 0;
+    virtual bool takesCheckpoints() const = 0;
+    // what: taken | skipped (with a reason) | lost | restored.
+    virtual void countCheckpoint(const QString &what, const QString &reason) = 0;
+    virtual void noteCheckpointPrice(std::chrono::microseconds price) = 0;
     // A cell asks for something that the server does: answered by KernelProcess::answer(), unless `cancel` fired first.
     virtual void asked(KernelProcess &kernel, AskFrame ask, CancelToken cancel) = 0;
     // Every process of the tree is gone (or was given up on); the kernel is not used after this call.
@@ -59,8 +68,11 @@ public:
     void interrupt();
     // Of the question `number` of the run `runId`; passed over when that run or that wait has ended.
     void answer(const QString &runId, quint64 number, Result<QByteArray> result);
-    // Kills the tree; the current run ends as Killed with this cause.
+    // Kills the kernel; the current run ends as Killed with this cause. The session goes on from its checkpoint when
+    // there is one, else the whole tree is killed.
     void kill(const QString &cause, const QString &reason, const QString &limit = {}, const QString &peak = {});
+    // Kills the tree, checkpoint and all.
+    void end(const QString &cause, const QString &reason, const QString &limit = {}, const QString &peak = {});
     // Interrupts the current run step by step (SIGINT, SIGUSR2, SIGKILL).
     void ladder(const QString &cause, const QString &limit, const QString &peak);
     void exitReported(const ExitReport &report);
@@ -68,7 +80,17 @@ public:
     // The answer to KernelHouse::lookForTree: something of the dead kernel's tree still lives.
     void treeSeen(bool left);
 
-    bool isAlive() const { return m_state == State::Living; }
+    // Also while it is being restored: a run that begins then waits for that.
+    bool isAlive() const { return m_state == State::Living || m_state == State::Restoring; }
+    CheckpointNeed checkpointNeed() const;
+    // Asks for a copy, when there is a need for one. It replaces the present one when it is there.
+    void takeCheckpoint();
+    void dropCheckpoint();
+    bool hasCheckpoint() const { return m_copy != nullptr; }
+    qint64 checkpointBytes() const { return m_copy ? m_copyBytes : 0; }
+    // It has gone on from a checkpoint less than this long ago.
+    bool restoredWithin(std::chrono::milliseconds time) const { return m_restoredAt.isValid() && !m_restoredAt.hasExpired(time.count()); }
+    std::optional<Restoration> takeRestoration();
     bool isRunning() const { return m_run != nullptr; }
     bool isGone() const { return m_state == State::Gone; }
     const QString &deathReason() const { return m_deathReason; }
@@ -89,8 +111,15 @@ public:
     void abandon();
 
 private:
-    enum class State { Starting, Living, Dying, Gone };
+    enum class State { Starting, Living, Restoring, Dying, Gone };
     struct Run;
+    // Of the kernel that is gone, while its copy takes over.
+    struct Death {
+        QString cause, reason;
+        std::optional<RunOutcome> outcome; // of the run that was its end
+        Restoration restoration;
+        QElapsedTimer clock;
+    };
 
     OneShot<RunOutcome> begin(wire::FrameType type, const QString &runId, QJsonObject meta, const QByteArray &code,
                               std::chrono::milliseconds timeout, const CancelToken &cancel,
@@ -114,8 +143,20 @@ private:
     void climb();
     void finish(DoneFrame done);
     void settle(RunOutcome outcome);
+    OneShot<RunOutcome> closeRun(RunOutcome &outcome);
     void onPidfd();
     void conclude(const ExitReport &report);
+    Death deathOf(const ExitReport &report);
+    void bury(Death death);
+    void remember(int count, const QByteArray &code);
+    void onAskedCopy();
+    void park(std::unique_ptr<KernelCopy> copy);
+    void dropAsked();
+    void onCopyGone();
+    void onCheckpointed(const CheckpointedFrame &frame);
+    bool canRestore();
+    void restore(Death death);
+    void onResumed(ResumedFrame frame);
     void waitForTree();
     void becomeGone();
     void letGo();
@@ -131,22 +172,37 @@ private:
     std::array<Poller::Id, 2> m_pipeWatch{0, 0};
     std::array<bool, 2> m_pipeEnded{false, false};
     pid_t m_pid = 0, m_initPid = 0;
+    pid_t m_sid = 0;          // session id of all processes of the tree that did not leave it: the first kernel's pid
     Fd m_pidfd, m_initPidfd;
     wire::Decoder m_decoder;
     OutputMerger m_merger;
     QByteArray m_outgoing;
     qsizetype m_sent = 0;
     std::unique_ptr<Run> m_run;
-    QTimer m_deadline, m_step, m_quiet, m_pause, m_exitTimer, m_treeTimer;
+    QTimer m_deadline, m_step, m_quiet, m_pause, m_exitTimer, m_treeTimer, m_copyTimer;
     QElapsedTimer m_dead;
     bool m_exited = false;    // the process itself is gone
     bool m_stopping = false;
+    bool m_final = false;     // the tree is to end, not to be restored
     QString m_killCause, m_killLimit, m_killPeak;
     QString m_deathReason;
     qint64 m_memory = 0;
     qsizetype m_lastRead = 0; // bytes of the last read of a pipe
     int m_crowded = 0;        // samples in a row at the process limit
     qint64 m_diskAtStart = -1;
+    std::unique_ptr<KernelCopy> m_copy;   // the parked one
+    std::unique_ptr<KernelCopy> m_asked;  // on its way
+    std::unique_ptr<Death> m_death;
+    QList<UnprotectedCell> m_unprotected;
+    std::chrono::milliseconds m_unprotectedTime{0};
+    std::chrono::microseconds m_copyPrice{3000};
+    bool m_answerDue = false; // the kernel has been asked for a copy
+    bool m_changed = false;   // something ran since the last attempt
+    bool m_restored = false;  // and has no checkpoint since
+    QElapsedTimer m_idle, m_restoredAt;
+    int m_count = 0;          // of the last cell
+    qint64 m_copyBytes = 0;   // memory that the copy alone holds
+    std::optional<Restoration> m_untold;
     QJsonObject m_timings;
     OneShot<Done> m_ready;
     Gate m_gone;

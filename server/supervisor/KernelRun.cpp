@@ -58,7 +58,7 @@ OneShot<RunOutcome> KernelProcess::begin(wire::FrameType type, const QString &ru
                                          const QByteArray &code, std::chrono::milliseconds timeout,
                                          const CancelToken &cancel, std::function<void(const OutputEvent &)> onOutput)
 {
-    if (m_state != State::Living)
+    if (!isAlive())
         return settled(goneOutcome());
     if (m_run)
         return settled(refusal(QStringLiteral("Busy"), QStringLiteral("The kernel is running something else.")));
@@ -81,6 +81,9 @@ OneShot<RunOutcome> KernelProcess::begin(wire::FrameType type, const QString &ru
     }
     m_run = std::make_unique<Run>(m_spec.limits, m_house->spoolDirectory(), std::move(onOutput));
     m_run->id = runId;
+    m_run->isCell = type == wire::FrameType::Run;
+    if (m_run->isCell)
+        m_run->code = code;
     m_run->timeout = timeout;
     m_run->clock.start();
     m_run->peakMemory = m_memory;
@@ -116,6 +119,10 @@ void KernelProcess::signalRun(int signal)
 
 void KernelProcess::ladder(const QString &cause, const QString &limit, const QString &peak)
 {
+    if (m_state == State::Restoring) { // the run has not begun
+        QTimer::singleShot(50ms, this, [this, cause, limit, peak] { ladder(cause, limit, peak); });
+        return;
+    }
     if (!m_run || m_run->stage > 0 || m_state != State::Living)
         return;
     m_run->stage = 1;
@@ -128,9 +135,9 @@ void KernelProcess::ladder(const QString &cause, const QString &limit, const QSt
 
 void KernelProcess::climb()
 {
-    if (m_state != State::Living)
+    if (!isAlive())
         return;
-    if (!m_killCause.isEmpty()) { // SIGKILL without an answer: uninterruptible in the system; not waited for
+    if (m_state == State::Restoring || !m_killCause.isEmpty()) { // SIGKILL without an answer: uninterruptible in the system; not waited for
         conclude({});
         return;
     }
@@ -184,10 +191,23 @@ void KernelProcess::finish(DoneFrame done)
         outcome.notes << QStringLiteral("The code was interrupted (%1%2) and ended by itself right then.")
                              .arg(m_run->cause, m_run->limit.isEmpty() ? QString() : u' ' + m_run->limit);
     }
+    m_changed = true;
+    if (m_run->isCell) {
+        m_count = done.count;
+        remember(done.count, m_run->code);
+    }
+    m_unprotectedTime += std::chrono::milliseconds(m_run->clock.elapsed());
     settle(std::move(outcome));
 }
 
 void KernelProcess::settle(RunOutcome outcome)
+{
+    const OneShot<RunOutcome> shot = closeRun(outcome);
+    shot.resolve(std::move(outcome));
+}
+
+// The run is over but for its answer.
+OneShot<RunOutcome> KernelProcess::closeRun(RunOutcome &outcome)
 {
     m_merger.finish();
     m_deadline.stop();
@@ -208,7 +228,10 @@ void KernelProcess::settle(RunOutcome outcome)
     if (outcome.cause == u"timeout" && outcome.peak.isEmpty())
         outcome.peak = wordsOfTime(std::chrono::milliseconds(run->clock.elapsed()));
     outcome.duration = std::chrono::microseconds(run->clock.nsecsElapsed() / 1000);
-    run->shot.resolve(std::move(outcome));
+    m_idle.start();
+    if (m_house)
+        m_house->runEnded(*this);
+    return run->shot;
 }
 
 // --- limits that are measured from outside ------------------------------------------------------------------
@@ -218,10 +241,17 @@ void KernelProcess::sampled(const TreeSample &sample)
     if (m_state != State::Living)
         return;
     m_memory = sample.memoryBytes;
+    m_copyBytes = sample.copyBytes;
     if (m_run)
         m_run->peakMemory = std::max(m_run->peakMemory, sample.memoryBytes);
     const KernelLimits &limits = m_spec.limits;
     if (limits.memoryBytes > 0 && sample.memoryBytes > limits.memoryBytes) {
+        if (m_copy && sample.memoryBytes - sample.copyBytes <= limits.memoryBytes) {
+            // What the copy alone holds is above the limit: it goes first.
+            m_house->countCheckpoint(QStringLiteral("skipped"), QStringLiteral("dropped for memory"));
+            dropCheckpoint();
+            return;
+        }
         kill(QStringLiteral("memory_limit"),
              QStringLiteral("The kernel was ended: the session used %1 of memory, its limit is %2.")
                  .arg(wordsOfBytes(sample.memoryBytes), wordsOfBytes(limits.memoryBytes)),

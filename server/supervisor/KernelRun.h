@@ -11,6 +11,8 @@ struct KernelProcess::Run {
     }
 
     QString id;
+    QByteArray code;           // of a cell; empty for a task
+    bool isCell = false;
     std::chrono::milliseconds timeout{0};
     OneShot<RunOutcome> shot;
     OutputLog log;

@@ -58,7 +58,7 @@ QJsonObject Host::plan(const KernelSpec &spec) const
             {QStringLiteral("binds"), QJsonArray()},
             {QStringLiteral("memoryBytes"), data},
             {QStringLiteral("fileBytes"), file},
-            {QStringLiteral("processes"), limits.processes},
+            {QStringLiteral("processes"), limits.processes + 2}, // two checkpoints for a moment, one else
             {QStringLiteral("openFiles"), limits.openFiles},
             {QStringLiteral("allowUnixSockets"), renders},
             {QStringLiteral("cgroup"), QString()}};

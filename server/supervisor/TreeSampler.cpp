@@ -91,6 +91,8 @@ QHash<pid_t, qsizetype> ownersOf(const QList<Process> &processes, const QList<Tr
         byRoot.insert(targets[i].pid, i);
         if (targets[i].initPid > 0)
             byRoot.insert(targets[i].initPid, i);
+        if (targets[i].session > 0)
+            byRoot.insert(targets[i].session, i);
     }
     QHash<pid_t, qsizetype> owners;
     for (const Process &process : processes) {
@@ -123,6 +125,29 @@ qint64 memoryOf(pid_t pid, qint64 baseline)
     // Not ours to read (root without CAP_SYS_PTRACE in a container): private pages above those of a fresh fork.
     const qint64 own = procKilobytes(pid, "status", "RssAnon");
     return std::max<qint64>(0, own - baseline) + procKilobytes(pid, "status", "RssShmem");
+}
+
+// A checkpoint shares what the kernel has not changed since.
+void addCopy(const TreeTarget &target, qint64 baseline, TreeSample &sample)
+{
+    char path[64];
+    std::snprintf(path, sizeof path, "/proc/%d/smaps_rollup", int(target.copy));
+    const QByteArray rollup = readSmall(path);
+    const auto kilobytes = [&rollup](const char *name) {
+        const qsizetype at = rollup.indexOf(name);
+        return at < 0 ? 0 : std::strtoll(rollup.constData() + at + std::strlen(name), nullptr, 10) * 1024;
+    };
+    if (const qint64 proportional = kilobytes("\nPss:"); proportional > 0) {
+        sample.memoryBytes += proportional;
+        sample.copyBytes = kilobytes("\nPrivate_Clean:") + kilobytes("\nPrivate_Dirty:");
+        return;
+    }
+    // Not ours to read: the pages that the kernel has changed or given back since, as far as its faults tell.
+    const qint64 own = std::max<qint64>(0, procKilobytes(target.copy, "status", "RssAnon") - baseline);
+    const qint64 faults = (minorFaults(target.pid) - target.faultsBefore) * ::sysconf(_SC_PAGESIZE);
+    const qint64 grown = procKilobytes(target.pid, "status", "RssAnon") - target.residentBefore;
+    sample.copyBytes = std::clamp<qint64>(faults - grown, 0, own);
+    sample.memoryBytes += sample.copyBytes;
 }
 
 void walk(int parent, const char *name, int depth, int &budget, qint64 &bytes, QSet<quint64> &linked)
@@ -181,6 +206,18 @@ qint64 procKilobytes(pid_t pid, const char *file, const char *name)
     return at < 0 ? 0 : std::strtoll(text.constData() + at + key.size(), nullptr, 10) * 1024;
 }
 
+qint64 minorFaults(pid_t pid)
+{
+    char path[64];
+    std::snprintf(path, sizeof path, "/proc/%d/stat", int(pid));
+    const QByteArray stat = readSmall(path);
+    const qsizetype name = stat.lastIndexOf(')');
+    long long faults = -1;
+    if (name < 0 || std::sscanf(stat.constData() + name + 1, " %*c %*d %*d %*d %*d %*d %*u %lld", &faults) != 1)
+        return -1;
+    return faults;
+}
+
 QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline)
 {
     QList<TreeSample> samples;
@@ -199,7 +236,7 @@ QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline)
         if (owner == owners.constEnd() || process.zombie)
             continue;
         trees[*owner].append(process);
-        if (process.pid == targets[*owner].initPid)
+        if (process.pid == targets[*owner].initPid || process.pid == targets[*owner].copy)
             continue;
         ++samples[*owner].processes;
         samples[*owner].tasks += process.tasks;
@@ -212,6 +249,10 @@ QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline)
         const qsizetype exact = crowded ? 0 : kExact;
         for (qsizetype n = 0; n < trees[i].size(); ++n) {
             const Process &process = trees[i][n];
+            if (process.pid == targets[i].copy) {
+                addCopy(targets[i], baseline, samples[i]);
+                continue;
+            }
             samples[i].memoryBytes += n < exact ? memoryOf(process.pid, baseline)
                                                  : std::max<qint64>(0, process.resident - baseline);
         }

@@ -11,6 +11,9 @@ struct TreeTarget {
     quint64 kernel = 0;     // the caller's number
     pid_t pid = 0;
     pid_t initPid = 0;      // 0: none
+    pid_t session = 0;      // session id of those that did not leave it; 0: none
+    pid_t copy = 0;         // a checkpoint: not one of the session's processes, but its memory counts; 0: none
+    qint64 faultsBefore = -1, residentBefore = 0; // of `pid` when the copy was made: page faults, private bytes
     quint32 uid = 0;
     bool ownUid = false;    // the uid belongs to this session alone: every process of it counts
     QByteArray workspace, scratch;
@@ -21,6 +24,7 @@ struct TreeTarget {
 struct TreeSample {
     quint64 kernel = 0;
     qint64 memoryBytes = 0; // proportional where the system lets us read it, else estimated from private pages
+    qint64 copyBytes = 0;   // of them: what would be free without the copy
     int processes = 0;      // living ones
     int tasks = 0;          // with their threads: what RLIMIT_NPROC counts
     qint64 diskBytes = -1;  // -1: not asked for
@@ -35,6 +39,9 @@ QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline)
 
 // Process ids of the living (not zombie) processes of one target. Thread: any.
 QList<pid_t> treeProcesses(const TreeTarget &target);
+
+// Page faults of a process that needed no disk; -1 when it is gone. Each may have made one page its own.
+qint64 minorFaults(pid_t pid);
 
 // One "Name:  123 kB" line of /proc/<pid>/<file> in bytes; 0 when absent.
 qint64 procKilobytes(pid_t pid, const char *file, const char *name);

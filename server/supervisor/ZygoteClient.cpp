@@ -217,11 +217,21 @@ void ZygoteClient::answer(Result<SpawnedKernel> result)
 
 bool ZygoteClient::kill(const QJsonObject &tree)
 {
+    return say(wire::FrameType::Kill, tree);
+}
+
+void ZygoteClient::adopt(const QJsonObject &pair)
+{
+    say(wire::FrameType::Adopt, pair);
+}
+
+bool ZygoteClient::say(wire::FrameType type, const QJsonObject &meta)
+{
     if (!m_serving)
         return false;
-    const QByteArray json = QJsonDocument(tree).toJson(QJsonDocument::Compact);
+    const QByteArray json = QJsonDocument(meta).toJson(QJsonDocument::Compact);
     Outgoing frame;
-    frame.bytes = QByteArray::fromStdString(wire::encode(wire::FrameType::Kill, {json.constData(), std::size_t(json.size())}));
+    frame.bytes = QByteArray::fromStdString(wire::encode(type, {json.constData(), std::size_t(json.size())}));
     send(std::move(frame));
     return m_serving;
 }

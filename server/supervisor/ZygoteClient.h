@@ -58,6 +58,8 @@ public:
     void spawn(SpawnOrder order, SpawnCall call);
     // False when the zygote is not there to do it.
     bool kill(const QJsonObject &tree);
+    // Frame Adopt of shared/wire/PROTOCOL.md; without a zygote there is nobody to tell.
+    void adopt(const QJsonObject &pair);
     // Ends it for good: end of file on its socket, SIGKILL after a second. Calls `gone` when it is reaped.
     void stop(std::function<void()> gone);
 
@@ -85,6 +87,7 @@ private:
     void askNext();
     void answer(Result<SpawnedKernel> result);
     void send(Outgoing frame);
+    bool say(wire::FrameType type, const QJsonObject &meta);
     void write();
     void onDeath();
     void drop(const QString &why);

@@ -1,0 +1,229 @@
+// Sessions whose kernels die go on from their checkpoints: real kernels, in the best tier of this machine.
+#include "HostRig.h"
+#include "supervisor/CheckpointPacer.h"
+#include <csignal>
+
+using namespace rig;
+
+class TestCheckpoints : public QObject
+{
+    Q_OBJECT
+
+    Rig m_rig;
+
+    qint64 count(const char *what) const { return qint64(m_rig.host->checkpointReport().value(QLatin1String(what)).toDouble()); }
+    // Runs until the session's state is protected.
+    bool protect(Kernel &kernel, const QByteArray &code)
+    {
+        const qint64 before = count("taken");
+        const RunOutcome outcome = run(kernel, code);
+        return outcome.status == RunStatus::Ok && QTest::qWaitFor([&] { return count("taken") > before; }, 15'000);
+    }
+    QByteArray result(Kernel &kernel, const QByteArray &code)
+    {
+        const RunOutcome outcome = run(kernel, code);
+        return outcome.status == RunStatus::Ok && !outcome.outputs.isEmpty() ? outcome.outputs.last().parts.value(0).data : describe(outcome);
+    }
+
+private Q_SLOTS:
+    void initTestCase() { QVERIFY(m_rig.start()); }
+    void cleanupTestCase() { m_rig.stop(); }
+
+    void worth()
+    {
+        CheckpointNeed need;
+        need.idle = 5s;
+        need.cells = 1;
+        QCOMPARE(checkpointWorth(need), 0.0); // not possible
+        need.possible = true;
+        QVERIFY(checkpointWorth(need) > 0);
+        need.idle = 200ms;
+        QCOMPARE(checkpointWorth(need), 0.0); // too little to lose for a session in full run
+        need.runTime = 5s;
+        const double work = checkpointWorth(need);
+        QVERIFY(work > 0);
+        need.growth = 1 << 30;
+        QVERIFY(checkpointWorth(need) > work);
+        need.idle = 5ms;
+        QCOMPARE(checkpointWorth(need), 0.0); // not even a pause
+        need.price = 1s;
+        need.idle = 200ms;
+        QCOMPARE(checkpointWorth(need), 0.0); // the copy costs more
+        need.urgent = true;
+        QVERIFY(checkpointWorth(need) > 1e9);
+    }
+
+    void endings_data()
+    {
+        QTest::addColumn<QByteArray>("code");
+        QTest::addColumn<QString>("cause");
+        QTest::addColumn<int>("seconds");
+        QTest::newRow("exit") << QByteArray("y = 2\nx.append(9)\nimport os\nos._exit(3)") << QStringLiteral("exit") << 30;
+        QTest::newRow("segfault") << QByteArray("y = 2\nx.append(9)\nimport ctypes\nctypes.string_at(0)") << QStringLiteral("signal") << 30;
+        QTest::newRow("abort") << QByteArray("y = 2\nx.append(9)\nimport os\nos.abort()") << QStringLiteral("signal") << 30;
+        QTest::newRow("C loop") << QByteArray("y = 2\nx.append(9)\nsum(range(10**12))") << QStringLiteral("timeout") << 1;
+        QTest::newRow("channel closed") << QByteArray("y = 2\nx.append(9)\nimport os\nos.closerange(3, 200)") << QStringLiteral("exit") << 30;
+        QTest::newRow("memory") << QByteArray("y = 2\nx.append(9)\nimport os\nl = []\n"
+                                              "for i in range(8):\n    if os.fork() == 0: break\n"
+                                              "while True: l.append(b'x' * (1 << 24))") << QStringLiteral("memory_limit") << 60;
+    }
+    void endings()
+    {
+        QFETCH(QByteArray, code);
+        QFETCH(QString, cause);
+        QFETCH(int, seconds);
+        auto kernel = m_rig.spawn();
+        QVERIFY(kernel);
+        QVERIFY(protect(*kernel, "x = [1]\nimport subprocess\np = subprocess.Popen(['sleep', '300'])"));
+        const RunOutcome outcome = run(*kernel, code, std::chrono::seconds(seconds));
+        QVERIFY2(outcome.cause == cause, describe(outcome));
+        QVERIFY(outcome.status == RunStatus::Died || outcome.status == RunStatus::Killed);
+        QVERIFY2(outcome.restored && outcome.variablesSurvived, describe(outcome));
+        QCOMPARE(outcome.restored->cell, 1);
+        QCOMPARE(outcome.restored->lastLost, 2);
+        QCOMPARE(outcome.restored->older, QStringList{QStringLiteral("x")});
+        QVERIFY(outcome.restored->gone.contains(QStringLiteral("y")));
+        QVERIFY(outcome.restored->text().startsWith(QStringLiteral("The session is restored to after cell 1; cell 2 is lost (no longer there: y")));
+        qInfo("%s: able to run %.1f ms after the death", QTest::currentDataTag(), double(outcome.restored->took.count()) / 1000);
+        QVERIFY(kernel->isAlive());
+        QCOMPARE(result(*kernel, "x, 'y' in globals()"), QByteArray("([1], False)"));
+        const RunOutcome next = run(*kernel, "print('fine')");
+        QCOMPARE(story(next), QByteArray("o:fine\n"));
+        QCOMPARE(next.executionCount, 3);
+    }
+
+    void twoDeathsInARow()
+    {
+        auto kernel = m_rig.spawn();
+        QVERIFY(protect(*kernel, "x = 1"));
+        for (int i = 0; i < 3; ++i) { // at once, without a pause for the pacer
+            const RunOutcome outcome = run(*kernel, "import os\nos._exit(1)");
+            QVERIFY2(outcome.restored.has_value(), describe(outcome));
+            QCOMPARE(outcome.restored->cell, 1);
+        }
+        QCOMPARE(result(*kernel, "x"), QByteArray("1"));
+    }
+
+    void killedFromOutsideWhileIdle()
+    {
+        auto kernel = m_rig.spawn();
+        QVERIFY(protect(*kernel, "x = 1"));
+        QVERIFY(run(*kernel, "y = 1").status == RunStatus::Ok);
+        bool died = false;
+        kernel->onDeath([&died] { died = true; });
+        const qint64 pid = kernel->pid();
+        const qint64 restored = count("restored");
+        QCOMPARE(::kill(pid_t(pid), SIGKILL), 0);
+        QTRY_COMPARE(count("restored"), restored + 1);
+        QVERIFY(kernel->isAlive() && kernel->pid() != pid && !died);
+        const auto told = kernel->takeRestoration();
+        QVERIFY(told && told->cell == 1 && told->lastLost == 2);
+        QCOMPARE(told->gone, QStringList{QStringLiteral("y")});
+        QVERIFY(!kernel->takeRestoration());
+        QCOMPARE(result(*kernel, "x"), QByteArray("1"));
+    }
+
+    // The next call is sent before anybody has seen the death.
+    void killedJustBeforeACall()
+    {
+        auto kernel = m_rig.spawn();
+        QVERIFY(protect(*kernel, "x = 5"));
+        QCOMPARE(::kill(pid_t(kernel->pid()), SIGKILL), 0);
+        const RunOutcome outcome = run(*kernel, "x");
+        QVERIFY2(outcome.status == RunStatus::Ok || outcome.restored, describe(outcome));
+        QCOMPARE(result(*kernel, "x"), QByteArray("5"));
+    }
+
+    void codeThatKillsItsCheckpoint()
+    {
+        auto kernel = m_rig.spawn();
+        QVERIFY(protect(*kernel, "x = 1"));
+        const qint64 lost = count("lost");
+        // Every process of the session but itself: in some tiers the limit of signals ends it too.
+        run(*kernel, "import os, signal\ntry:\n    os.kill(-1, signal.SIGKILL)\nexcept OSError: pass");
+        QTRY_COMPARE(count("lost"), lost + 1);
+        QVERIFY(protect(*kernel, "x = 2")); // and another one is made
+        QVERIFY(run(*kernel, "import os\nos._exit(1)").restored.has_value());
+        QCOMPARE(result(*kernel, "x"), QByteArray("2"));
+        // Both at once: nothing is left, and that is said.
+        QVERIFY(protect(*kernel, "x = 3"));
+        const RunOutcome outcome = run(*kernel, "import os\ntry:\n    os.kill(-1, 9)\nexcept OSError: pass\nos._exit(1)");
+        QVERIFY2(!outcome.restored && !outcome.variablesSurvived, describe(outcome));
+        QTRY_VERIFY(!kernel->isAlive());
+    }
+
+    void threadsAreSkippedAndCounted()
+    {
+        auto kernel = m_rig.spawn();
+        const qint64 taken = count("taken");
+        QVERIFY(run(*kernel, "import threading, time\nthreading.Thread(target=time.sleep, args=[300], daemon=True, name='pump').start()").status == RunStatus::Ok);
+        const auto skipped = [this] {
+            double all = 0;
+            const QJsonObject reasons = m_rig.host->checkpointReport().value(QLatin1String("skipped")).toObject();
+            for (const QJsonValue &each : reasons)
+                all += each.toDouble();
+            return all;
+        };
+        QTRY_VERIFY_WITH_TIMEOUT(skipped() >= 1, 15'000);
+        QCOMPARE(count("taken"), taken);
+        const RunOutcome outcome = run(*kernel, "import os\nos._exit(1)"); // as without checkpoints
+        QVERIFY(!outcome.restored && !outcome.variablesSurvived);
+    }
+
+    void aCallWaitsForTheForkAtMost()
+    {
+        auto kernel = m_rig.spawn();
+        QVERIFY(protect(*kernel, "d = np.full(1 << 23, 1.5)"));
+        std::chrono::microseconds longest{0};
+        const qint64 before = count("taken");
+        for (int i = 0; i < 400 && count("taken") < before + 2; ++i) {
+            QTest::qWait(40);
+            longest = std::max(longest, run(*kernel, "sum(range(100000))").duration);
+        }
+        QVERIFY(count("taken") >= before + 2);
+        qInfo("longest call beside checkpoints of 64 MB: %.1f ms", double(longest.count()) / 1000);
+    }
+
+    void figuresAndHistoryGoOn()
+    {
+        auto kernel = m_rig.spawn();
+        QVERIFY(protect(*kernel, "plt.plot([1]); plt.show()\n7"));
+        const RunOutcome lost = run(*kernel, "plt.plot([2]); plt.show()\nimport os\nos._exit(1)");
+        QVERIFY(lost.restored.has_value());
+        const RunOutcome outcome = run(*kernel, "plt.plot([3]); plt.show()\n_ + len(In)");
+        QVERIFY2(outcome.status == RunStatus::Ok, describe(outcome));
+        QStringList names;
+        for (const OutputEvent &event : outcome.outputs)
+            names << event.fileName;
+        QVERIFY2(names.contains(QStringLiteral("chart_003.png")), qPrintable(names.join(u' '))); // 002 is kept
+        QCOMPARE(outcome.executionCount, 2);
+    }
+
+    void stopEndsTheCheckpointToo()
+    {
+        auto spec = m_rig.spec();
+        auto kernel = m_rig.spawn(spec);
+        QVERIFY(protect(*kernel, "x = 1"));
+        await(kernel->stop());
+        QVERIFY(!kernel->isAlive());
+        kernel = m_rig.spawn(spec);
+        QVERIFY(kernel && run(*kernel, "x").errorName == u"NameError");
+    }
+
+    void offMeansNone()
+    {
+        Rig other;
+        HostConfig made = config(other.directory.path());
+        made.checkpointsPerSecond = 0;
+        QVERIFY(other.start(made));
+        auto kernel = other.spawn();
+        run(*kernel, "x = 1");
+        QTest::qWait(1500);
+        QVERIFY(!run(*kernel, "import os\nos._exit(1)").restored.has_value());
+        kernel.reset();
+        other.stop();
+    }
+};
+
+QTEST_GUILESS_MAIN(TestCheckpoints)
+#include "tst_checkpoints.moc"
