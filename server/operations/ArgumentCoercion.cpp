@@ -1,6 +1,7 @@
 #include "operations/ArgumentCoercion.h"
 #include <QJsonArray>
 #include <QJsonDocument>
+#include <algorithm>
 #include <cmath>
 
 namespace power::operations {
@@ -164,6 +165,39 @@ bool saysNothing(const QString &text)
     const QString word = text.trimmed();
     return word.isEmpty() || word == u"null" || word == u"None" || word == u"undefined";
 }
+
+// Neither a file name, a database nor Python source can hold it.
+bool hasNul(const QJsonValue &value)
+{
+    if (value.isString())
+        return value.toString().contains(QChar(0));
+    if (value.isArray()) {
+        const QJsonArray items = value.toArray();
+        return std::any_of(items.begin(), items.end(), [](const QJsonValue &item) { return hasNul(item); });
+    }
+    const QJsonObject object = value.toObject();
+    for (auto it = object.begin(); it != object.end(); ++it) {
+        if (it.key().contains(QChar(0)) || hasNul(it.value()))
+            return true;
+    }
+    return false;
+}
+
+Coerced typed(const Parameter &parameter, const QJsonValue &given)
+{
+    switch (parameter.type) {
+    case Parameter::Type::String: return stringFrom(parameter, given);
+    case Parameter::Type::Integer: return integerFrom(parameter, given);
+    case Parameter::Type::Number:
+        if (const auto number = numberFrom(given))
+            return bounded(parameter, *number);
+        return wrongType("a number", given);
+    case Parameter::Type::Boolean: return booleanFrom(given);
+    case Parameter::Type::Object: return objectFrom(given);
+    case Parameter::Type::StringList: break;
+    }
+    return listFrom(given);
+}
 } // namespace
 
 QString shownValue(const QJsonValue &value)
@@ -179,18 +213,10 @@ Coerced coerceArgument(const Parameter &parameter, const QJsonValue &given)
         return {Outcome::NotGiven, {}, {}, {}};
     if (parameter.type != Parameter::Type::String && given.isString() && saysNothing(given.toString()))
         return {Outcome::NotGiven, {}, {}, {}};
-    switch (parameter.type) {
-    case Parameter::Type::String: return stringFrom(parameter, given);
-    case Parameter::Type::Integer: return integerFrom(parameter, given);
-    case Parameter::Type::Number:
-        if (const auto number = numberFrom(given))
-            return bounded(parameter, *number);
-        return wrongType("a number", given);
-    case Parameter::Type::Boolean: return booleanFrom(given);
-    case Parameter::Type::Object: return objectFrom(given);
-    case Parameter::Type::StringList: break;
-    }
-    return listFrom(given);
+    Coerced made = typed(parameter, given);
+    if (made.outcome == Outcome::Value && hasNul(made.value))
+        return refused("invalid", QStringLiteral("must not contain the NUL character (U+0000)"));
+    return made;
 }
 
 } // namespace power::operations

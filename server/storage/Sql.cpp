@@ -108,6 +108,9 @@ Result<Rows> query(QSqlDatabase &connection, const char *sql, const QVariantList
     held.reserve(size_t(values.size()));
     for (const QVariant &value : values) {
         const Bound &item = held.emplace_back(bound(value));
+        // libpq would take the text only up to it, and the entry would be another one than was asked for.
+        if (!item.isBinary && item.bytes.contains('\0'))
+            return fail(ErrorCode::InvalidArgument, QStringLiteral("Text for the database must not contain the NUL character."));
         pointers.push_back(item.isNull ? nullptr : item.bytes.constData());
         lengths.push_back(int(item.bytes.size()));
         formats.push_back(item.isBinary ? 1 : 0);

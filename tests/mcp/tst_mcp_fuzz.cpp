@@ -77,7 +77,8 @@ private Q_SLOTS:
         QRandomGenerator random(3);
         QMap<int, int> statuses;
         const int before = m_seen->calls;
-        constexpr int rounds = 20'000;
+        const int rounds = qEnvironmentVariableIsSet("POWER_TEST_FULL") ? 100'000 : 20'000;
+        int handled = 0;
         for (int i = 0; i < rounds; ++i) {
             const int which = random.bounded(valid.size());
             const QByteArray body = mutated(random, valid.at(which));
@@ -102,11 +103,12 @@ private Q_SLOTS:
             const QJsonDocument reply = QJsonDocument::fromJson(said);
             QVERIFY2(reply.isObject() || reply.isArray(), body.constData());
             const QJsonObject first = reply.isArray() ? reply.array().first().toObject() : reply.object();
+            handled += first.contains(QStringLiteral("result"));
             QVERIFY2(first.contains(QStringLiteral("result")) != first.contains(QStringLiteral("error")), said.constData());
         }
         QCOMPARE(endpoint.runningCalls(), 0);
-        qInfo() << "statuses" << statuses << "reached echo or slow" << m_seen->calls - before << "of" << rounds;
-        QVERIFY(statuses[200] > rounds * 3 / 10);
+        qInfo() << "statuses" << statuses << "reached a handler" << handled << "of" << rounds << ", an operation" << m_seen->calls - before;
+        QVERIFY(handled > rounds * 3 / 10);
     }
 
     // Not a limit but a figure for the closing note.

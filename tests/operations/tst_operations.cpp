@@ -138,6 +138,7 @@ private Q_SLOTS:
         row("list for text", q("{'code':['a']}"), {wrong});
         row("infinite", q("{'code':'1','ratio':'inf'}"), {wrong});
         row("own rule", q("{'code':'1','colour':'mauve'}"), {QStringLiteral("invalid")});
+        row("NUL", q("{'code':'1\\u0000','options':{'a':[{'b\\u0000':1}]}}"), {QStringLiteral("invalid"), QStringLiteral("invalid")});
         row("above without clamp", q("{'code':'1','limit':201}"), {range});
     }
     void problems()

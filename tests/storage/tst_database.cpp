@@ -94,6 +94,11 @@ private Q_SLOTS:
         QVERIFY2(got, got ? "" : qPrintable(got.error().text()));
     }
 
+    void textWithNulIsRefusedNotCut()
+    {
+        QCOMPARE(run("SELECT $1::text", {QString(QLatin1String("a\0b", 3))}).error().code, ErrorCode::InvalidArgument);
+    }
+
     void aJobIsOneTransaction()
     {
         QVERIFY(run("CREATE TABLE power.probe (n int PRIMARY KEY)"));
