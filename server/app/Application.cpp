@@ -225,6 +225,11 @@ QCoro::Task<Result<Done>> Application::warmUp()
     co_return Done{};
 }
 
+void Application::serveLines(int in, int out, std::function<void()> ended)
+{
+    m_doors->serveLines(in, out, url().toString(), std::move(ended));
+}
+
 QCoro::Task<> Application::stop(std::chrono::milliseconds grace)
 {
     if (std::exchange(m_stopping, true))

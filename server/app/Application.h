@@ -22,6 +22,8 @@ public:
     QCoro::Task<Result<Done>> start();
     // Resolves when database and kernels are ready, or have failed (health() says which).
     QCoro::Task<Result<Done>> warmUp();
+    // After start(): MCP on these descriptors too; `ended` when the client closes them.
+    void serveLines(int in, int out, std::function<void()> ended);
     // Reverse order: no new requests, running ones get `grace`, kernels end, records are flushed, database stops.
     QCoro::Task<> stop(std::chrono::milliseconds grace);
 

@@ -55,6 +55,7 @@ void addEcho(http::Dispatcher &dispatcher)
 
 Doors::Doors(const config::Settings &settings, const mcp::ToolSelection &tools, const operations::Registry &registry,
              sessions::SessionService &sessions, files::FileStore &files, std::function<QJsonObject()> health, http::Dispatcher &dispatcher)
+    : m_publicUrl(settings.publicUrl)
 {
     const access::ApiKeyGate gate(settings.apiKey.toUtf8());
     const doors::Authenticator open = doors::openAuthenticator(settings.publicUrl);
@@ -88,6 +89,13 @@ Doors::Doors(const config::Settings &settings, const mcp::ToolSelection &tools, 
 }
 
 Doors::~Doors() = default;
+
+void Doors::serveLines(int in, int out, const QString &baseUrl, std::function<void()> ended)
+{
+    operations::Caller caller;
+    caller.baseUrl = m_publicUrl.isEmpty() ? baseUrl : m_publicUrl;
+    m_lines = std::make_unique<mcp::StdioTransport>(*m_mcp, std::move(caller), in, out, std::move(ended));
+}
 
 void Doors::close()
 {

@@ -4,6 +4,7 @@
 #include "files/FileStore.h"
 #include "http/Dispatcher.h"
 #include "mcp/Endpoint.h"
+#include "mcp/StdioTransport.h"
 #include "sessions/SessionService.h"
 
 namespace power::app {
@@ -16,11 +17,15 @@ public:
           sessions::SessionService &sessions, files::FileStore &files, std::function<QJsonObject()> health, http::Dispatcher &dispatcher);
     ~Doors();
 
+    // MCP on these descriptors as well; `ended` when the client closes them. baseUrl: for links in answers.
+    void serveLines(int in, int out, const QString &baseUrl, std::function<void()> ended);
     // Ends the streams that wait for news; before the server stops.
     void close();
 
 private:
+    QString m_publicUrl;
     std::unique_ptr<mcp::Endpoint> m_mcp;
+    std::unique_ptr<mcp::StdioTransport> m_lines;
 };
 
 } // namespace power::app

@@ -37,7 +37,35 @@ void catchSignals()
     ::signal(SIGPIPE, SIG_IGN);
 }
 
-QCoro::Task<> serve(app::Application *application)
+// The two ends of a client on standard input and output, kept away from everything else: what this process or a program
+// it starts writes to its standard output goes to stderr, and nobody else reads the client's messages.
+struct ClientLines {
+    int in = -1, out = -1;
+};
+
+ClientLines takeStandardLines()
+{
+    const ClientLines lines{::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3), ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)};
+    if (const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC); nothing >= 0) {
+        ::dup2(nothing, STDIN_FILENO);
+        ::close(nothing);
+    }
+    ::dup2(STDERR_FILENO, STDOUT_FILENO);
+    return lines;
+}
+
+// By a signal or because the client closed its end, whichever comes first.
+QCoro::Task<> shutDown(app::Application *application)
+{
+    static bool begun = false;
+    if (std::exchange(begun, true))
+        co_return;
+    const std::chrono::milliseconds grace = 10s;
+    co_await application->stop(grace);
+    QCoreApplication::exit(0);
+}
+
+QCoro::Task<> serve(app::Application *application, ClientLines lines)
 {
     const Result<Done> started = co_await application->start();
     if (!started) {
@@ -45,6 +73,8 @@ QCoro::Task<> serve(app::Application *application)
         QCoreApplication::exit(1);
         co_return;
     }
+    if (lines.in >= 0)
+        application->serveLines(lines.in, lines.out, [application] { shutDown(application); });
     const Result<Done> warm = co_await application->warmUp();
     if (!warm) {
         // The server stays up and says so on /health; only a machine that cannot run code at all ends here.
@@ -58,13 +88,6 @@ QCoro::Task<> serve(app::Application *application)
     const QByteArray banner = app::bannerText(*application, cell).toUtf8();
     std::fwrite(banner.constData(), 1, size_t(banner.size()), stdout);
     std::fflush(stdout);
-}
-
-QCoro::Task<> shutDown(app::Application *application)
-{
-    const std::chrono::milliseconds grace = 10s;
-    co_await application->stop(grace);
-    QCoreApplication::exit(0);
 }
 } // namespace
 
@@ -88,6 +111,7 @@ int main(int argc, char **argv)
         std::fputs(qPrintable(text), stdout);
         return 0;
     }
+    const ClientLines lines = settings->stdio ? takeStandardLines() : ClientLines();
     // Secrets of this process must not be readable through /proc by anything that escapes.
     ::prctl(PR_SET_DUMPABLE, 0);
     log::start(log::levelFromText(settings->logLevel),
@@ -105,6 +129,6 @@ int main(int argc, char **argv)
         log::info("stopping", {{QStringLiteral("signal"), int(number)}});
         shutDown(&application);
     });
-    QMetaObject::invokeMethod(&application, [&application] { serve(&application); }, Qt::QueuedConnection);
+    QMetaObject::invokeMethod(&application, [&application, lines] { serve(&application, lines); }, Qt::QueuedConnection);
     return QCoreApplication::exec();
 }

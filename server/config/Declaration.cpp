@@ -36,6 +36,8 @@ std::vector<Declaration> build()
     t.add("HOST", Form::Host, &Settings::host, "", "Address to listen on.").standardText =
         word("127.0.0.1 without API_KEY, 0.0.0.0 with it");
     t.number("PORT", &Settings::port, "8000", 0, 65535, "HTTP port; 0 takes a free one.");
+    t.add("STDIO", Form::Switch, &Settings::stdio, "false",
+          "Speak MCP on standard input and output too, for clients that start the server; the log goes to stderr, PORT is 0 unless set.");
     t.add("PUBLIC_URL", Form::HttpUrl, &Settings::publicUrl, "",
           "Base of the links in answers, for example https://power.example.org.")
         .standardText = word("RAILWAY_PUBLIC_DOMAIN, else the request's Host");

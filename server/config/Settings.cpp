@@ -173,6 +173,8 @@ Result<Settings> Settings::load(const QStringList &args, const QProcessEnvironme
         if (const QString problem = readValue(settings, declaration, raw.shownName, raw.text); !problem.isEmpty())
             problems += problem;
     }
+    if (settings.stdio && !values.contains(QStringLiteral("PORT")))
+        settings.port = 0; // several clients may each start one
     workOut(settings, environment);
     checkTogether(settings, problems);
     if (problems.isEmpty())

@@ -15,6 +15,7 @@ public:
     // Network
     QString host;                 // resolved bind address
     qint64 port = 0;
+    bool stdio = false;           // MCP on standard input and output as well
     QString publicUrl;            // PUBLIC_URL or https://RAILWAY_PUBLIC_DOMAIN without a trailing slash; empty = request Host
     QString railwayPublicDomain;
     QString tlsCertFile, tlsKeyFile; // both or neither

@@ -152,6 +152,9 @@ QCoro::Task<Reply> serve(CorePtr core, CallPtr call)
     }
     core->running.remove(key, cancel);
     meter->stop();
+    // A cancelled request is not answered where silence is possible; a POST must get something.
+    if (cancel->token().isCancelled() && (unsigned(call->from.door) & (unsigned(Door::Stdio) | unsigned(Door::Stream))))
+        outcome = NoAnswer{};
     co_return replyOf(*core, *call, *method, std::move(outcome));
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 #include "mcp/Core.h"
 #include "mcp/MethodTable.h"
+#include <QJsonArray>
 
 namespace power::mcp {
 
@@ -13,6 +14,11 @@ Begun begin(Core &core, const Arrival &arrival, const QJsonValue &message);
 // (2026-07-28), or by requests on the outlet (before). Its progress and log messages go to the outlet. The caller gives
 // the reply to the outlet.
 QCoro::Task<Reply> serve(CorePtr core, CallPtr call);
+
+// Why an array is refused; nothing = it is a batch (2025-03-26, or no known version).
+std::optional<QString> batchProblem(const Arrival &arrival, const QJsonArray &batch);
+// One element after the other; an array of replies, or an empty reply when nothing is to be said.
+QCoro::Task<Reply> serveBatch(CorePtr core, Arrival arrival, QJsonArray batch);
 
 // A text that is no message of any era.
 Reply badMessage(int status, int code, const QString &text);

@@ -7,8 +7,6 @@
 namespace power::mcp {
 
 namespace {
-constexpr qsizetype kLargestBatch = 100;
-
 bool isFormBody(const http::Request &request)
 {
     const QByteArray type = request.headers.value("Content-Type").toLower();
@@ -20,20 +18,12 @@ void notFound(const http::ExchangePtr &exchange)
     exchange->reply(http::Response::json(404, {{QStringLiteral("error"), QStringLiteral("not_found")}}));
 }
 
-// An element's answer in a batch: nothing can be said before it.
-class BatchOutlet final : public Outlet
-{
-public:
-    bool canCarry() const override { return false; }
-    bool isFlowing() const override { return false; }
-    void carry(const QByteArray &) override {}
-    void finish(Reply) override {}
-};
-
 StreamRules rulesFor(Core &core, const Call &call, const http::Request &request)
 {
     StreamRules rules;
     rules.forms = answerForms(call.inbound, request.headers);
+    if (call.inbound.method == QLatin1String("subscriptions/listen"))
+        rules.forms.mayStream = true; // it has no other form
     rules.delays = core.config.delays;
     rules.wantsProgress = !call.inbound.progressToken.isNull();
     rules.principal = call.caller.principal;
@@ -54,47 +44,11 @@ QCoro::Task<> serveCall(CorePtr core, http::ExchangePtr exchange, CallPtr call)
     outlet->finish(std::move(reply));
 }
 
-QCoro::Task<> serveBatch(CorePtr core, http::ExchangePtr exchange, Arrival arrival, QJsonArray batch)
+QCoro::Task<> answerBatch(CorePtr core, http::ExchangePtr exchange, Arrival arrival, QJsonArray batch)
 {
-    QByteArray replies;
-    for (const QJsonValue &element : std::as_const(batch)) {
-        Begun begun = begin(*core, arrival, element);
-        Reply reply;
-        if (auto *ready = std::get_if<Reply>(&begun)) {
-            reply = std::move(*ready);
-        } else {
-            const CallPtr call = std::get<CallPtr>(begun);
-            call->outlet = std::make_shared<BatchOutlet>();
-            QCoro::Task<Reply> serving = serve(core, call);
-            Reply made = co_await serving;
-            reply = std::move(made);
-        }
-        if (!reply.body.isEmpty())
-            replies += (replies.isEmpty() ? "" : ",") + reply.body;
-    }
-    Reply all{arrival.door == Door::Sse ? 204 : 202, {}, {}};
-    if (!replies.isEmpty())
-        all = {200, '[' + replies + ']', {}};
-    sendReply(exchange, std::move(all));
-}
-
-// Why an array is refused; nothing = it is a batch.
-std::optional<QString> batchProblem(const Arrival &arrival, const QJsonArray &batch)
-{
-    QString version = QString::fromLatin1(arrival.headers.value("MCP-Protocol-Version").trimmed());
-    if (version.isEmpty() && arrival.session)
-        version = arrival.session->version;
-    const bool isKnown = version.isEmpty() || version == QLatin1String("2025-03-26") || version == QLatin1String("2024-11-05");
-    bool isAllowed = arrival.door == Door::Sse || isKnown;
-    for (const QJsonValue &element : batch) {
-        const QJsonValue claim = element[QLatin1String("params")][QLatin1String("_meta")][QLatin1String(kMetaVersion)];
-        isAllowed = isAllowed && claim.isUndefined();
-    }
-    if (!isAllowed)
-        return QStringLiteral("Batches are not part of this protocol version.");
-    if ((batch.isEmpty() && arrival.door == Door::Mcp) || batch.size() > kLargestBatch)
-        return QStringLiteral("A batch has 1 to %1 messages.").arg(kLargestBatch);
-    return std::nullopt;
+    QCoro::Task<Reply> serving = serveBatch(core, std::move(arrival), std::move(batch));
+    Reply reply = co_await serving;
+    sendReply(exchange, std::move(reply));
 }
 
 void servePost(const CorePtr &core, const http::ExchangePtr &exchange, Door door)
@@ -132,7 +86,7 @@ void servePost(const CorePtr &core, const http::ExchangePtr &exchange, Door door
         if (const auto problem = batchProblem(arrival, batch))
             return sendReply(exchange, badMessage(400, InvalidRequest, *problem));
         exchange->note(QStringLiteral("mcp_batch"), batch.size());
-        serveBatch(core, exchange, std::move(arrival), batch);
+        answerBatch(core, exchange, std::move(arrival), batch);
         return;
     }
     if (const QString method = message[QLatin1String("method")].toString(); !method.isEmpty())

@@ -15,6 +15,14 @@ QCoro::Task<> serveOnLine(CorePtr core, CallPtr call)
     Reply reply = co_await serving;
     call->outlet->finish(std::move(reply));
 }
+
+QCoro::Task<> serveBatchOnLine(CorePtr core, Arrival arrival, QJsonArray batch)
+{
+    const SessionPtr session = arrival.session;
+    QCoro::Task<Reply> serving = serveBatch(core, std::move(arrival), std::move(batch));
+    const Reply reply = co_await serving;
+    LineOutlet(session).finish(reply);
+}
 } // namespace
 
 void Endpoint::openStream(http::ExchangePtr exchange)
@@ -65,6 +73,13 @@ void Endpoint::postToStream(http::ExchangePtr exchange)
     arrival.scope = "stream " + session->id;
     arrival.headers = request.headers;
     arrival.tools = session->tools;
+    if (message.isArray()) {
+        if (const auto problem = batchProblem(arrival, message.toArray()))
+            return sendReply(exchange, badMessage(400, InvalidRequest, *problem));
+        exchange->reply(http::Response::empty(202));
+        serveBatchOnLine(m_core, std::move(arrival), message.toArray());
+        return;
+    }
     exchange->reply(http::Response::empty(202));
     Begun begun = begin(*m_core, arrival, message);
     if (const auto *reply = std::get_if<Reply>(&begun)) {

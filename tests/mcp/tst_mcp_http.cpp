@@ -34,22 +34,32 @@ class TestMcpHttp : public QObject
     Q_OBJECT
     operations::Registry m_registry;
     std::shared_ptr<Seen> m_seen = std::make_shared<Seen>();
-    http::Dispatcher m_routes;
+    std::shared_ptr<Changes> m_changes;
+    std::unique_ptr<http::Dispatcher> m_routes;
     std::unique_ptr<Endpoint> m_endpoint;
     std::unique_ptr<http::HttpServer> m_server;
+
+    void serve()
+    {
+        m_server.reset();
+        m_routes = std::make_unique<http::Dispatcher>();
+        EndpointConfig config;
+        config.features->toolsMayChange = true;
+        m_changes = config.features->changes;
+        config.delays = {50ms, 10s, 20ms};
+        config.maxBody = 4096;
+        m_endpoint = std::make_unique<Endpoint>(m_registry, doors::openAuthenticator({}), config);
+        m_endpoint->addRoutes(*m_routes);
+        rest::addPages(*m_routes, QStringLiteral("4.0.0"), [] { return QJsonObject(); }, "{}");
+        m_server = std::make_unique<http::HttpServer>(*m_routes);
+        QVERIFY(m_server->listen({}).ok());
+    }
 
 private Q_SLOTS:
     void initTestCase()
     {
         addSampleOperations(m_registry, m_seen);
-        EndpointConfig config;
-        config.delays = {50ms, 10s, 20ms};
-        config.maxBody = 4096;
-        m_endpoint = std::make_unique<Endpoint>(m_registry, doors::openAuthenticator({}), config);
-        m_endpoint->addRoutes(m_routes);
-        rest::addPages(m_routes, QStringLiteral("4.0.0"), [] { return QJsonObject(); }, "{}");
-        m_server = std::make_unique<http::HttpServer>(m_routes);
-        QVERIFY(m_server->listen({}).ok());
+        serve();
     }
     void init() { m_seen->slow = OneShot<int>(); }
 
@@ -122,6 +132,58 @@ private Q_SLOTS:
         QVERIFY(rest.contains("done 3") && rest.contains("\"id\":5"));
         QVERIFY(closed);
         m_seen->caller = {};
+    }
+
+    // A client of each kind at the same time on the same server; then the server stops although their streams are open.
+    void everyKindOfClientAtOnce()
+    {
+        const QByteArray meta = "'_meta':{'io.modelcontextprotocol/protocolVersion':'2026-07-28','io.modelcontextprotocol/clientCapabilities':{}}";
+        const QByteArray call = singleQuoted("{'jsonrpc':'2.0','id':5,'method':'tools/call','params':{'name':'echo','arguments':{'code':'1'}}}");
+        const QByteArray accept = "Accept: application/json, text/event-stream\r\n";
+
+        RawClient legacy(m_server->port());
+        const auto hello = legacy.ask(postTo("/mcp", singleQuoted("{'jsonrpc':'2.0','id':0,'method':'initialize','params':{'protocolVersion':'2025-11-25'}}"), accept));
+        const QByteArray session = "Mcp-Session-Id: " + hello.field("Mcp-Session-Id") + "\r\n";
+        QVERIFY(session.size() > 20);
+        RawClient legacyStream(m_server->port());
+        legacyStream.send(plain("GET", "/mcp", "Accept: text/event-stream\r\n" + session));
+        const QByteArray primed = legacyStream.until("data: \n\n");
+        QVERIFY(primed.contains("text/event-stream") && primed.contains("retry: 500\nid: "));
+
+        RawClient modernStream(m_server->port());
+        modernStream.send(postTo("/mcp", singleQuoted("{'jsonrpc':'2.0','id':'l','method':'subscriptions/listen','params':{'notifications':{'toolsListChanged':true}," + meta + "}}"),
+                                 accept + "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: subscriptions/listen\r\n"));
+        QVERIFY(modernStream.until("\r\n\r\n").contains("text/event-stream"));
+        QVERIFY(modernStream.until("\n\n").contains("acknowledged"));
+
+        RawClient sse(m_server->port());
+        sse.send(plain("GET", "/mcp/sse", "Accept: text/event-stream\r\n"));
+        sse.until("event: endpoint\ndata: ");
+        const QByteArray address = sse.until("\n\n").trimmed();
+        RawClient messages(m_server->port());
+        QCOMPARE(messages.ask(postTo(address, call)).status, 202);
+        QVERIFY(sse.until("\n\n").contains("\"id\":5"));
+
+        RawClient plainClient(m_server->port());
+        QVERIFY(plainClient.ask(postTo("/mcp/sse", call)).body.contains("\"id\":5"));
+        QVERIFY(legacy.ask(postTo("/mcp", call, accept + session)).body.contains("\"id\":5"));
+        RawClient modern(m_server->port());
+        const auto answer = modern.ask(postTo("/mcp", singleQuoted("{'jsonrpc':'2.0','id':6,'method':'tools/call','params':{'name':'echo','arguments':{'code':'1'}," + meta + "}}"),
+                                              accept + "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: echo\r\n"));
+        QVERIFY(answer.body.contains("\"resultType\":\"complete\""));
+
+        m_changes->toolsChanged();
+        QVERIFY(legacyStream.until("\n\n").contains("tools/list_changed"));
+        QVERIFY(modernStream.until("\n\n").contains("\"io.modelcontextprotocol/subscriptionId\":\"l\""));
+        QVERIFY(sse.until("\n\n").contains("tools/list_changed"));
+        QCOMPARE(legacy.ask(plain("DELETE", "/mcp", session)).status, 204);
+        QVERIFY(legacyStream.waitClosed());
+        QCOMPARE(legacy.ask(postTo("/mcp", call, session)).status, 404);
+
+        m_endpoint->close();
+        QVERIFY(modernStream.rest().contains("\"resultType\":\"complete\""));
+        QVERIFY(sse.waitClosed());
+        serve(); // the next test has a server of its own
     }
 
     void disconnectCancelsInTheModernEraOnly()
