@@ -1,5 +1,6 @@
 """Questions to the server in the middle of a cell (frames Ask and Answer of shared/wire/PROTOCOL.md)."""
 import json
+import sys
 import threading
 
 import _power
@@ -14,9 +15,27 @@ class Refused(RuntimeError):
 
 
 counter = {"last": 0}
+PATIENCE = 86_400.0  # the server answers before: with the line, or with why there is none
+person = {"there": False}  # in this run
 
 
-def ask(what, blob=b"", **fields):
+def read_line(prompt="", /):
+    """input() of a cell: the line of the person behind the client, where there is one."""
+    text = str(prompt)
+    if not person["there"]:
+        raise EOFError("input() is not available: nobody is at a keyboard. Put the value into the code.")
+    sys.stdout.write(text)
+    sys.stdout.flush()
+    try:
+        line = ask("input", seconds=PATIENCE, prompt=text[:2000]).decode("utf-8", "replace")
+    except Refused as refusal:
+        sys.stdout.write("\n")
+        raise EOFError(f"input() got no answer: {refusal}") from None
+    sys.stdout.write(line + "\n")  # the log reads as a terminal would
+    return line
+
+
+def ask(what, blob=b"", seconds=SECONDS, **fields):
     """Bytes of the server's answer. Waits; an interrupt of the cell ends the wait. Main thread of a cell only."""
     if _power.forked():
         raise Refused("A process started by the session cannot do this: only the session's own process has a way to the server.")
@@ -29,7 +48,7 @@ def ask(what, blob=b"", **fields):
     meta = {"run": display.Current.run, "ask": number, "what": what, **fields}
     _power.send(ASK, json.dumps(meta).encode(), blob)
     while True:
-        frame = _power.receive_within(SECONDS)
+        frame = _power.receive_within(seconds)
         if frame is None:
             raise ConnectionError("the server has closed this kernel's connection")
         kind, meta, answer = frame

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import _power
-from power_kernel import cell, checkpoint, display, figures, hooks, names, shell, streams
+from power_kernel import asks, cell, checkpoint, display, figures, hooks, names, shell, streams
 
 RUN, TASK, CHECKPOINT, READY, DONE = 1, 2, 4, 16, 18
 
@@ -48,13 +48,10 @@ class Quit:
 
 
 def fit_builtins():
-    """What waits for a person is refused; what waits for a child can be interrupted."""
-
-    def no_input(prompt="", *_, **__):
-        raise EOFError("input() is not available: nobody is at a keyboard. Put the value into the code.")
+    """What waits for a person asks the server or is refused; what waits for a child can be interrupted."""
 
     def no_password(prompt="", *_, **__):
-        raise EOFError("getpass() is not available: nobody is at a keyboard.")
+        raise EOFError("getpass() is not available: secrets do not belong into a conversation.")
 
     def no_debugger(*_, **__):
         raise RuntimeError("breakpoint() is not available: nobody is at a keyboard. Print what you want to see.")
@@ -66,7 +63,7 @@ def fit_builtins():
         return code << 8 if code >= 0 else -code
 
     os.system = system
-    builtins.input = no_input
+    builtins.input = asks.read_line
     getpass.getpass = no_password
     sys.breakpointhook = no_debugger
     builtins.exit, builtins.quit = Quit("exit"), Quit("quit")
@@ -152,6 +149,7 @@ def fit_streams():
 def run(session, meta, code):
     notes = []
     display.begin(meta["run"], int(meta.get("max_display") or 32 << 20), notes)
+    asks.person["there"] = bool(meta.get("input"))
     arm_signals()
     fit_streams()
     context = meta.get("context")

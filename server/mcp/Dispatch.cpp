@@ -7,7 +7,7 @@
 namespace power::mcp {
 
 namespace {
-constexpr int kMostRounds = 20;
+constexpr int kMostRounds = 100; // as many times as one run may ask
 
 Reply rejected(const Rejection &rejection)
 {
@@ -114,6 +114,7 @@ QCoro::Task<Reply> serve(CorePtr core, CallPtr call)
         if (auto problem = takeRetry(*core, *call))
             co_return replyOf(*core, *call, *method, std::move(*problem));
     }
+    call->caller.canBeAsked = method->mayAsk && (call->inbound.world == Modern || call->outlet->canCarry());
     const auto cancel = std::make_shared<CancelSource>();
     call->caller.cancel = cancel->token();
     const auto hangUp = [cancel] { cancel->cancel(); };
@@ -137,9 +138,12 @@ QCoro::Task<Reply> serve(CorePtr core, CallPtr call)
         const auto *need = std::get_if<operations::InputNeed>(&outcome);
         if (!need)
             break;
+        const auto abandoned = need->abandoned;
         if (call->inbound.world == Modern || round == kMostRounds) {
             Outcome interim = askedBack(*core, *call, *need);
             outcome = std::move(interim);
+            if (abandoned && !std::holds_alternative<QJsonObject>(outcome))
+                abandoned();
             break;
         }
         operations::InputNeed questions = *need;
@@ -147,6 +151,8 @@ QCoro::Task<Reply> serve(CorePtr core, CallPtr call)
         const std::optional<Error> problem = co_await asking;
         if (problem) {
             outcome = cannotAsk(*core, *call, *problem);
+            if (abandoned)
+                abandoned();
             break;
         }
     }

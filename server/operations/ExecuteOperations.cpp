@@ -5,8 +5,65 @@
 namespace power::operations {
 
 namespace {
+Answer answerOf(const Services &services, const sessions::RunReport &report, const QString &baseUrl)
+{
+    Answer answer;
+    answer.blocks = runBlocks(report, baseUrl);
+    answer.data = runData(report, baseUrl);
+    answer.data.insert(QStringLiteral("sandbox_tier"), services.kernels.tier().tier);
+    answer.userError = report.outcome.status != supervisor::RunStatus::Ok;
+    return answer;
+}
+
+// Until the run is over or its code asks for input; then the answer is what the client must ask.
+QCoro::Task<Result<Answer>> attendRun(Services *services, Caller caller, HeldRunPtr run)
+{
+    const QString baseUrl = caller.baseUrl;
+    QCoro::Task<> attending = services->held.attend(run, std::move(caller));
+    co_await attending;
+    Answer answer;
+    if (!run->report) {
+        answer.need = services->held.need(run);
+        co_return answer;
+    }
+    services->held.forget(run);
+    const Result<sessions::RunReport> report = std::move(*run->report);
+    if (!report)
+        co_return Unexpected<Error>{report.error()};
+    answer = answerOf(*services, *report, baseUrl);
+    co_return answer;
+}
+
+// The call that brings the user's answer.
+QCoro::Task<Result<Answer>> resumeRun(Services *services, Caller caller)
+{
+    const QString id = caller.inputState.value(QStringLiteral("run")).toString();
+    const int number = caller.inputState.value(QStringLiteral("number")).toInt();
+    const HeldRunPtr run = services->held.find(id, caller.principal);
+    if (!run)
+        co_return fail(ErrorCode::Gone,
+                       QStringLiteral("The run that asked is over: nobody answered in time, or the server was restarted."),
+                       QStringLiteral("Run the code again, or put the value into it."));
+    if (run->attended)
+        co_return fail(ErrorCode::Conflict, QStringLiteral("This question was answered already; another call waits for the run."));
+    // No answer in it: ask again. An old question: the run has gone on, so see what it does.
+    if (!HeldRuns::answer(run, number, caller.inputResponses.value(QStringLiteral("input")).toObject()) && run->question) {
+        Answer again;
+        again.need = services->held.need(run);
+        co_return again;
+    }
+    QCoro::Task<Result<Answer>> attending = attendRun(services, std::move(caller), run);
+    Result<Answer> answer = co_await attending;
+    co_return answer;
+}
+
 QCoro::Task<Result<Answer>> executeCode(Services *services, Caller caller, QJsonObject arguments)
 {
+    if (caller.inputState.contains(QStringLiteral("run"))) {
+        QCoro::Task<Result<Answer>> resuming = resumeRun(services, std::move(caller));
+        Result<Answer> answer = co_await resuming;
+        co_return answer;
+    }
     auto key = sessionKey(caller, arguments);
     if (!key)
         co_return Unexpected<Error>{key.error()};
@@ -19,6 +76,12 @@ QCoro::Task<Result<Answer>> executeCode(Services *services, Caller caller, QJson
                        QStringLiteral("Send Python source, e.g. {\"code\": \"print(1 + 1)\"}."));
     call.timeout = std::chrono::seconds(arguments.value(QStringLiteral("timeout")).toInt(120));
     call.context = arguments.value(QStringLiteral("context")).toObject();
+    if (canElicit(caller)) {
+        const HeldRunPtr run = services->held.begin(services->sessions, std::move(call));
+        QCoro::Task<Result<Answer>> attending = attendRun(services, std::move(caller), run);
+        Result<Answer> answer = co_await attending;
+        co_return answer;
+    }
     call.cancel = caller.cancel;
     if (caller.progress)
         call.progress = [progress = caller.progress](const QString &text) { progress(-1, -1, text); };
@@ -26,12 +89,7 @@ QCoro::Task<Result<Answer>> executeCode(Services *services, Caller caller, QJson
     auto report = co_await services->sessions.run(std::move(call));
     if (!report)
         co_return Unexpected<Error>{report.error()};
-    Answer answer;
-    answer.blocks = runBlocks(*report, caller.baseUrl);
-    answer.data = runData(*report, caller.baseUrl);
-    answer.data.insert(QStringLiteral("sandbox_tier"), services->kernels.tier().tier);
-    answer.userError = report->outcome.status != supervisor::RunStatus::Ok;
-    co_return answer;
+    co_return answerOf(*services, *report, caller.baseUrl);
 }
 } // namespace
 

@@ -52,6 +52,8 @@ struct InputNeed {
     QJsonObject requests;        // key -> {"method": "elicitation/create", "params": {...}}; also sampling/createMessage,
                                  // roots/list. Keys are the operation's own words.
     QJsonObject state;           // comes back unchanged and unforged, valid for an hour; at most 16 KiB as JSON
+    std::function<void()> abandoned = {}; // called when the door gives up asking and will not call again; in 2026-07-28
+                                          // nobody knows, so what waits needs a limit of its own
 };
 
 struct Answer {
@@ -83,6 +85,7 @@ struct Caller {
     // What the MCP client declared it can do: {"elicitation": {"form": {}}, "sampling": {}, "roots": {}, "extensions":
     // {"io.modelcontextprotocol/ui": {...}}}. Empty for REST and for clients that said nothing.
     QJsonObject client = {};
+    bool canBeAsked = false;         // questions reach the client in the middle of this call
     QJsonObject inputResponses = {}; // key of InputNeed::requests -> the client's result; keys may be missing
     QJsonObject inputState = {};     // InputNeed::state of the call before
     bool readOnly = false; // only operations that are declared readOnly

@@ -1,6 +1,7 @@
 // What the bound operations work with, and the functions that declare them.
 #pragma once
 #include "net/Fetch.h"
+#include "operations/HeldRuns.h"
 #include "operations/Operation.h"
 #include "sessions/SessionService.h"
 
@@ -24,6 +25,7 @@ struct Services {
     files::FileStore &files;
     net::Fetcher &fetcher;
     Limits limits;
+    HeldRuns held = {};
 };
 
 void addExecuteOperations(Registry &registry, Services &services); // execute_code

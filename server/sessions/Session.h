@@ -38,6 +38,8 @@ struct RunCall {
     CancelToken cancel;
     // Live: text pieces of stdout/stderr and queue positions; may be empty.
     std::function<void(const QString &text)> progress;
+    // The cell waits in input(); empty: refused there.
+    std::function<void(const supervisor::InputQuestion &)> onInput = {};
 };
 
 // A file that a run wrote but that has no link, and why.

@@ -237,6 +237,7 @@ QCoro::Task<Result<RunReport>> SessionService::run(RunCall call)
     request.timeout = call.timeout;
     request.cancel = call.cancel;
     request.context = call.context;
+    request.onInput = call.onInput;
     if (call.progress) {
         request.onOutput = [progress = call.progress](const supervisor::OutputEvent &event) {
             if (!event.text.isEmpty())

@@ -2,6 +2,7 @@
 #pragma once
 #include "base/CancelToken.h"
 #include "base/Error.h"
+#include "base/OneShot.h"
 #include <QByteArray>
 #include <QCoroTask>
 #include <QJsonObject>
@@ -50,6 +51,13 @@ struct OutputEvent {
     QString alt;                // one line of text for what is not shown
 };
 
+// A cell waits in input(). `answer` takes the line, or an error whose text the cell sees; it must be resolved some time,
+// because the run's time limit stands still until then.
+struct InputQuestion {
+    QString prompt; // at most 2,000 characters
+    OneShot<QString> answer;
+};
+
 struct RunRequest {
     QString runId;
     QByteArray code;
@@ -57,6 +65,7 @@ struct RunRequest {
     CancelToken cancel;                                   // fires: interrupt, then as a timeout
     QJsonObject context;                                  // variables to set first (REST `context`)
     std::function<void(const OutputEvent &)> onOutput;    // live, in exact order; may be empty
+    std::function<void(const InputQuestion &)> onInput = {}; // empty: input() is refused
 };
 
 struct TaskRequest {

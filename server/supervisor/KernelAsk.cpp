@@ -2,6 +2,7 @@
 #include "supervisor/KernelRun.h"
 #include "supervisor/Words.h"
 #include <QJsonDocument>
+#include <algorithm>
 
 namespace power::supervisor {
 
@@ -23,8 +24,12 @@ bool KernelProcess::onAsk(AskFrame ask)
     }
     // The cell was interrupted in its wait, and asks for something else.
     std::exchange(m_run->askCancel, CancelSource()).cancel();
+    if (const int left = std::exchange(m_run->timeLeft, -1); left >= 0)
+        m_deadline.start(left);
     m_run->asking = ask.number;
-    if (m_run->asks > kMostAsks) {
+    if (ask.isInput) {
+        askForInput(ask);
+    } else if (m_run->asks > kMostAsks) {
         answer(ask.runId, ask.number, fail(ErrorCode::Busy, QStringLiteral("One run may have %1 charts drawn; this would be one more.").arg(kMostAsks),
                                            QStringLiteral("Draw the rest in another call.")));
     } else if (ask.figure.size() > kMostFigure) {
@@ -38,11 +43,44 @@ bool KernelProcess::onAsk(AskFrame ask)
     return m_state == State::Living;
 }
 
+void KernelProcess::askForInput(const AskFrame &ask)
+{
+    if (!m_run->onInput || m_run->asks > kMostAsks) {
+        answer(ask.runId, ask.number,
+               fail(ErrorCode::Unavailable, m_run->onInput ? QStringLiteral("One run may ask %1 times.").arg(kMostAsks)
+                                                           : QStringLiteral("Nobody can be asked in this call."),
+                    QStringLiteral("Put the value into the code.")));
+        return;
+    }
+    // A person takes longer than code may.
+    if (m_deadline.isActive()) {
+        m_run->timeLeft = std::max(1, m_deadline.remainingTime());
+        m_deadline.stop();
+    }
+    const InputQuestion question{ask.prompt, {}};
+    const auto tell = m_run->onInput;
+    passOn(this, ask.runId, ask.number, question.answer, m_run->askCancel.token());
+    tell(question);
+}
+
+QCoro::Task<> KernelProcess::passOn(QPointer<KernelProcess> kernel, QString runId, quint64 number, OneShot<QString> given,
+                                    CancelToken cancel)
+{
+    const std::chrono::milliseconds untilGiven{0};
+    const Result<QString> line = co_await given.wait(untilGiven, cancel);
+    if (!kernel)
+        co_return;
+    Result<QByteArray> bytes = line ? Result<QByteArray>(line->toUtf8()) : Result<QByteArray>(Unexpected<Error>{line.error()});
+    kernel->answer(runId, number, std::move(bytes));
+}
+
 void KernelProcess::answer(const QString &runId, quint64 number, Result<QByteArray> result)
 {
     if (m_state != State::Living || !m_run || m_run->id != runId || m_run->asking != number)
         return;
     m_run->asking = 0;
+    if (const int left = std::exchange(m_run->timeLeft, -1); left >= 0)
+        m_deadline.start(left);
     sendAnswer(number, result);
 }
 

@@ -153,6 +153,11 @@ Result<AskFrame> readAsk(wire::Frame &frame)
     out.runId = textOf(meta, "run");
     if (!counterOf(meta, "ask", out.number))
         return violation("the number of the question is not a counter");
+    if (textOf(meta, "what") == u"input") {
+        out.isInput = true;
+        out.prompt = textOf(meta, "prompt").left(2'000);
+        return out;
+    }
     if (textOf(meta, "what") != u"render")
         return violation("the question is unknown");
     const QString format = textOf(meta, "format");

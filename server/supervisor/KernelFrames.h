@@ -27,10 +27,12 @@ struct DoneFrame {
     QByteArray blob;
 };
 
-// What a cell wants from the server: so far a picture of a figure.
+// What a cell wants from the server: a picture of a figure, or a line of a person.
 struct AskFrame {
     QString runId;
     quint64 number = 0;
+    bool isInput = false;
+    QString prompt;     // of an input
     QJsonObject fields; // format, width, height, scale: checked
     QByteArray figure;  // JSON of a plotly figure: not looked at
 };

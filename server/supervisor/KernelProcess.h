@@ -11,6 +11,7 @@
 #include "supervisor/TreeSampler.h"
 #include "supervisor/ZygoteClient.h"
 #include <QElapsedTimer>
+#include <QPointer>
 #include <QTimer>
 #include <optional>
 
@@ -129,6 +130,8 @@ private:
     void readControl(bool untilEmpty);
     bool handle(wire::Frame &frame);
     bool onAsk(AskFrame ask);
+    void askForInput(const AskFrame &ask);
+    static QCoro::Task<> passOn(QPointer<KernelProcess> kernel, QString runId, quint64 number, OneShot<QString> given, CancelToken cancel);
     void sendAnswer(quint64 number, const Result<QByteArray> &result);
     void onPipe(Pipe pipe);
     void onQuiet();

@@ -33,8 +33,13 @@ OneShot<RunOutcome> KernelProcess::run(RunRequest request)
     QJsonObject meta{{QStringLiteral("files"), true}, {QStringLiteral("max_display"), m_spec.limits.displayBytes}};
     if (!request.context.isEmpty())
         meta.insert(QStringLiteral("context"), request.context);
-    return begin(wire::FrameType::Run, request.runId, std::move(meta), request.code, request.timeout, request.cancel,
-                 std::move(request.onOutput));
+    if (request.onInput)
+        meta.insert(QStringLiteral("input"), true);
+    const OneShot<RunOutcome> shot = begin(wire::FrameType::Run, request.runId, std::move(meta), request.code, request.timeout,
+                                           request.cancel, std::move(request.onOutput));
+    if (m_run && m_run->id == request.runId)
+        m_run->onInput = std::move(request.onInput);
+    return shot;
 }
 
 OneShot<RunOutcome> KernelProcess::task(TaskRequest request)

@@ -25,6 +25,8 @@ struct KernelProcess::Run {
     int asks = 0;              // questions of this run so far
     quint64 asking = 0;        // the one that is being worked on; 0: none
     CancelSource askCancel;
+    std::function<void(const InputQuestion &)> onInput;
+    int timeLeft = -1;         // ms of the limit while an input waits; -1: it runs
 };
 
 } // namespace power::supervisor

@@ -1,6 +1,7 @@
 // Runs in a real kernel: results, exact order, interrupts, retention, output limits.
 #include "HostRig.h"
 #include <QElapsedTimer>
+#include <QTimer>
 #include <QFile>
 
 using namespace rig;
@@ -53,6 +54,49 @@ private Q_SLOTS:
         QCOMPARE(int(error.status), int(RunStatus::Error));
         QCOMPARE(error.errorName, QStringLiteral("ZeroDivisionError"));
         QVERIFY(error.variablesSurvived && error.traceback.contains(QLatin1String("1/0")));
+    }
+
+    // A cell that asks: the limit stands still while a person thinks, a refusal is an EOFError, silence is no answer.
+    void inputIsAnswered()
+    {
+        RunRequest asked = request("a = input('Name? ')\nb = input()\nprint(a.upper(), repr(b))");
+        asked.timeout = std::chrono::milliseconds(700);
+        QStringList prompts;
+        asked.onInput = [&prompts](const InputQuestion &question) {
+            prompts << question.prompt;
+            QTimer::singleShot(1'000, qApp, [answer = question.answer, second = prompts.size() > 1] {
+                answer.resolve(second ? QString() : QStringLiteral("Zo\u00eb"));
+            });
+        };
+        const RunOutcome outcome = await(m_kernel->run(std::move(asked)));
+        QCOMPARE(int(outcome.status), int(RunStatus::Ok));
+        QCOMPARE(prompts, (QStringList{QStringLiteral("Name? "), QString()}));
+        QCOMPARE(story(outcome), QByteArray("o:Name? Zo\xc3\xab\n\nZO\xc3\x8b ''\n"));
+    }
+    void inputIsRefused()
+    {
+        RunRequest asked = request("try:\n    input('? ')\nexcept EOFError as e:\n    print(e)");
+        asked.onInput = [](const InputQuestion &question) {
+            question.answer.resolve(power::fail(power::ErrorCode::Unavailable, QStringLiteral("The user declined.")));
+        };
+        const QByteArray refused = story(await(m_kernel->run(std::move(asked))));
+        QVERIFY2(refused.contains("The user declined."), refused.constData());
+        // Nobody is there in this run; nothing is left of the one before.
+        const RunOutcome alone = run(*m_kernel, "input('? ')");
+        QCOMPARE(alone.errorName, QStringLiteral("EOFError"));
+        QVERIFY(alone.errorValue.contains(u"nobody is at a keyboard"));
+    }
+    void inputCanBeInterrupted()
+    {
+        RunRequest asked = request("input('? ')");
+        power::CancelSource cancel;
+        asked.cancel = cancel.token();
+        asked.onInput = [&cancel](const InputQuestion &) { QTimer::singleShot(100, qApp, [&cancel] { cancel.cancel(); }); };
+        const RunOutcome outcome = await(m_kernel->run(std::move(asked)));
+        QCOMPARE(int(outcome.status), int(RunStatus::Interrupted));
+        QVERIFY(outcome.variablesSurvived);
+        // The limit of the next run is its own.
+        QCOMPARE(story(run(*m_kernel, "print(1)")), QByteArray("o:1\n"));
     }
 
     void orderOfEverything()
