@@ -93,6 +93,7 @@ Doors::~Doors() = default;
 void Doors::serveLines(int in, int out, const QString &baseUrl, std::function<void()> ended)
 {
     operations::Caller caller;
+    caller.door = QStringLiteral("mcp/stdio");
     caller.baseUrl = m_publicUrl.isEmpty() ? baseUrl : m_publicUrl;
     m_lines = std::make_unique<mcp::StdioTransport>(*m_mcp, std::move(caller), in, out, std::move(ended));
 }

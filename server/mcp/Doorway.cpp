@@ -6,7 +6,7 @@ std::optional<operations::Caller> enter(const Core &core, const http::ExchangePt
 {
     Result<operations::Caller> caller = core.authenticate(exchange->request());
     if (caller) {
-        caller->door = exchange->request().path == u"/mcp" ? QStringLiteral("mcp") : QStringLiteral("mcp/sse");
+        caller->door = exchange->request().path == u"/mcp" || exchange->request().path == u"/mcp/" ? QStringLiteral("mcp") : QStringLiteral("mcp/sse");
         return std::move(*caller);
     }
     http::Response refusal = http::errorResponse(caller.error(), exchange->request());

@@ -7,6 +7,7 @@ namespace {
 constexpr size_t kMostEvents = 1'000;
 constexpr qsizetype kMostBytes = 8 << 20;
 constexpr size_t kMostLogs = 256;
+constexpr qsizetype kMostEndedBytes = 64 << 20;
 constexpr std::chrono::minutes kKeptAfterEnd{5};
 constexpr std::chrono::milliseconds kComeBack{500};
 } // namespace
@@ -62,10 +63,8 @@ void EventLog::detach()
 std::shared_ptr<EventLog> EventLogs::make(const QString &principal)
 {
     const auto now = std::chrono::steady_clock::now();
-    while (!m_ended.empty() && m_ended.front().first + kKeptAfterEnd < now) {
-        m_logs.remove(m_ended.front().second);
-        m_ended.pop_front();
-    }
+    while (!m_ended.empty() && m_ended.front().when + kKeptAfterEnd < now)
+        forgetOldestEnded();
     while (m_order.size() >= kMostLogs) {
         m_logs.remove(m_order.front());
         m_order.pop_front();
@@ -87,14 +86,17 @@ std::shared_ptr<EventLog> EventLogs::find(const QByteArray &eventId, const QStri
 
 void EventLogs::ended(const std::shared_ptr<EventLog> &log)
 {
-    m_ended.emplace_back(std::chrono::steady_clock::now(), log->id());
+    m_ended.push_back({std::chrono::steady_clock::now(), log->id(), log->bytes()});
+    m_endedBytes += log->bytes();
+    while (m_endedBytes > kMostEndedBytes)
+        forgetOldestEnded();
 }
 
-void EventLogs::endAll()
+void EventLogs::forgetOldestEnded()
 {
-    const auto logs = m_logs.values();
-    for (const auto &log : logs)
-        log->detach();
+    m_logs.remove(m_ended.front().id);
+    m_endedBytes -= m_ended.front().bytes;
+    m_ended.pop_front();
 }
 
 } // namespace power::mcp

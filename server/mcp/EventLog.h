@@ -27,6 +27,7 @@ public:
     void detach();
 
     bool isEnded() const { return m_ended; }
+    qsizetype bytes() const { return m_bytes; }
     bool isAttached() const { return m_stream && m_stream->isOpen(); }
 
 private:
@@ -41,8 +42,8 @@ private:
     std::shared_ptr<http::SseStream> m_stream;
 };
 
-// EventLogs: those that may be asked for again: open ones, and ended ones for five minutes. At most 256; then the
-// oldest are forgotten. Thread: the event loop's.
+// EventLogs: those that may be asked for again: open ones, and ended ones for five minutes. At most 256, and 64 MiB of
+// ended ones; then the oldest are forgotten. Thread: the event loop's.
 class EventLogs
 {
 public:
@@ -51,13 +52,19 @@ public:
     std::shared_ptr<EventLog> find(const QByteArray &eventId, const QString &principal, qint64 &number) const;
     // It has ended and may be forgotten in five minutes.
     void ended(const std::shared_ptr<EventLog> &log);
-    void forget(const QByteArray &id) { m_logs.remove(id); }
-    void endAll();
 
 private:
+    void forgetOldestEnded();
+
     QHash<QByteArray, std::shared_ptr<EventLog>> m_logs;
     std::deque<QByteArray> m_order;
-    std::deque<std::pair<std::chrono::steady_clock::time_point, QByteArray>> m_ended;
+    struct Ended {
+        std::chrono::steady_clock::time_point when;
+        QByteArray id;
+        qsizetype bytes = 0;
+    };
+    std::deque<Ended> m_ended;
+    qsizetype m_endedBytes = 0;
 };
 
 } // namespace power::mcp

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs one requirement set of the conformance suite: run.py --server PROGRAM --suite DIR --requirements 2026-07-28 --out DIR
+"""Runs one requirement set: run.py --server PROGRAM --node PROGRAM --suite DIR --requirements 2026-07-28 --out DIR
 
 Fails when any scenario fails, scored or not, except those of SKIPPED; there is no baseline. Standard library only.
 """
@@ -27,7 +27,7 @@ SKIPPED = dict.fromkeys([
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("server", "suite", "requirements", "out"):
+    for name in ("server", "node", "suite", "requirements", "out"):
         parser.add_argument("--" + name, required=True)
     arguments = parser.parse_args()
     suite, out = pathlib.Path(arguments.suite), pathlib.Path(arguments.out)
@@ -38,7 +38,7 @@ def main():
         if not url:
             print("the fixture server did not start")
             return 1
-        command = [suite / "node", suite / "node_modules/@modelcontextprotocol/conformance/dist/index.js", "server", "--url", url,
+        command = [arguments.node, suite / "node_modules/@modelcontextprotocol/conformance/dist/index.js", "server", "--url", url,
                    "--requirements", arguments.requirements, "-o", out]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=100)
     finally:
