@@ -15,11 +15,30 @@ Answer answerOf(const Services &services, const sessions::RunReport &report, con
     return answer;
 }
 
+// What the client's log is told of a run; the answer says it as well.
+void logRun(const Caller &caller, const sessions::RunReport &report, const QString &sessionId)
+{
+    if (!caller.log)
+        return;
+    const QString logger = QStringLiteral("sessions");
+    const auto facts = [&](const QString &text) { return QJsonObject{{QStringLiteral("session_id"), sessionId}, {QStringLiteral("message"), text}}; };
+    if (!report.kernelNote.isEmpty() && !report.sessionIsNew)
+        caller.log(QStringLiteral("warning"), logger, facts(report.kernelNote));
+    if (report.queuePosition > 0)
+        caller.log(QStringLiteral("info"), logger,
+                   facts(QStringLiteral("waited %1 ms for its turn").arg(report.queuedFor.count())));
+    if (const auto &outcome = report.outcome; outcome.status != supervisor::RunStatus::Ok)
+        caller.log(outcome.variablesSurvived ? QStringLiteral("notice") : QStringLiteral("error"), logger,
+                   facts(outcome.cause.isEmpty() ? outcome.errorName : outcome.cause + u' ' + outcome.limit));
+    caller.log(QStringLiteral("debug"), logger,
+               facts(QStringLiteral("run %1 took %2 ms").arg(report.runId).arg(report.outcome.duration.count() / 1000)));
+}
+
 // Until the run is over or its code asks for input; then the answer is what the client must ask.
 QCoro::Task<Result<Answer>> attendRun(Services *services, Caller caller, HeldRunPtr run)
 {
     const QString baseUrl = caller.baseUrl;
-    QCoro::Task<> attending = services->held.attend(run, std::move(caller));
+    QCoro::Task<> attending = services->held.attend(run, caller);
     co_await attending;
     Answer answer;
     if (!run->report) {
@@ -30,6 +49,7 @@ QCoro::Task<Result<Answer>> attendRun(Services *services, Caller caller, HeldRun
     const Result<sessions::RunReport> report = std::move(*run->report);
     if (!report)
         co_return Unexpected<Error>{report.error()};
+    logRun(caller, *report, run->sessionId);
     answer = answerOf(*services, *report, baseUrl);
     co_return answer;
 }
@@ -89,6 +109,7 @@ QCoro::Task<Result<Answer>> executeCode(Services *services, Caller caller, QJson
     auto report = co_await services->sessions.run(std::move(call));
     if (!report)
         co_return Unexpected<Error>{report.error()};
+    logRun(caller, *report, key->id);
     co_return answerOf(*services, *report, caller.baseUrl);
 }
 } // namespace

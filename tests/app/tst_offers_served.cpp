@@ -153,6 +153,22 @@ private Q_SLOTS:
         QVERIFY(complete(file, "path", "", {{QStringLiteral("session_id"), QStringLiteral("nobody")}}).isEmpty());
     }
 
+    // The client's log: at the level it asked for, on the stream of the call.
+    void theLogIsTold()
+    {
+        const QByteArray id = session();
+        QVERIFY(call(QStringLiteral("logging/setLevel"), {{QStringLiteral("level"), QStringLiteral("debug")}}, id).contains(QStringLiteral("result")));
+        const QByteArray body = "{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"tools/call\",\"params\":{\"name\":\"execute_code\","
+                                "\"arguments\":{\"code\":\"1/0\",\"session_id\":\"shop\"}}}";
+        const QByteArray told = m_server->http("POST", QStringLiteral("/mcp"), body, nullptr,
+                                               {{"Mcp-Session-Id", id}, {"Accept", "application/json, text/event-stream"}});
+        QVERIFY2(told.contains("notifications/message") && told.contains("ZeroDivisionError") && told.contains("\"debug\""), told.constData());
+        call(QStringLiteral("logging/setLevel"), {{QStringLiteral("level"), QStringLiteral("error")}}, id);
+        const QByteArray quiet = m_server->http("POST", QStringLiteral("/mcp"), body, nullptr,
+                                                {{"Mcp-Session-Id", id}, {"Accept", "application/json, text/event-stream"}});
+        QVERIFY2(!quiet.contains("notifications/message"), quiet.constData());
+    }
+
     void viewsAreForWhoShowsThem()
     {
         const QJsonObject ui{{QStringLiteral("extensions"),
