@@ -97,7 +97,8 @@ QCoro::Task<Result<Answer>> executeCode(Services *services, Caller caller, QJson
     call.timeout = std::chrono::seconds(arguments.value(QStringLiteral("timeout")).toInt(120));
     call.context = arguments.value(QStringLiteral("context")).toObject();
     if (canElicit(caller)) {
-        const HeldRunPtr run = services->held.begin(services->sessions, std::move(call));
+        const auto start = [services](sessions::RunCall one) { return services->sessions.run(std::move(one)); };
+        const HeldRunPtr run = services->held.begin(start, std::move(call));
         QCoro::Task<Result<Answer>> attending = attendRun(services, std::move(caller), run);
         Result<Answer> answer = co_await attending;
         co_return answer;

@@ -24,7 +24,7 @@ bool canElicit(const Caller &caller)
     return caller.canBeAsked && declared.isObject() && (modes.isEmpty() || modes.contains(QStringLiteral("form")));
 }
 
-HeldRunPtr HeldRuns::begin(sessions::SessionService &sessions, sessions::RunCall call)
+HeldRunPtr HeldRuns::begin(const Start &start, sessions::RunCall call)
 {
     const auto run = std::make_shared<HeldRun>();
     run->id = newUuid();
@@ -47,13 +47,12 @@ HeldRunPtr HeldRuns::begin(sessions::SessionService &sessions, sessions::RunCall
         }
     };
     m_runs.insert(run->id, run);
-    follow(&sessions, std::move(call), run);
+    follow(start(std::move(call)), run);
     return run;
 }
 
-QCoro::Task<> HeldRuns::follow(sessions::SessionService *sessions, sessions::RunCall call, HeldRunPtr run)
+QCoro::Task<> HeldRuns::follow(QCoro::Task<Result<sessions::RunReport>> running, HeldRunPtr run)
 {
-    QCoro::Task<Result<sessions::RunReport>> running = sessions->run(std::move(call));
     Result<sessions::RunReport> report = co_await running;
     run->question.reset();
     run->patience.stop();

@@ -27,9 +27,10 @@ class HeldRuns
 {
 public:
     std::chrono::milliseconds patience{600'000};
+    using Start = std::function<QCoro::Task<Result<sessions::RunReport>>(sessions::RunCall)>;
 
     // Starts the run of `call` (its cancel, progress and onInput are set here).
-    HeldRunPtr begin(sessions::SessionService &sessions, sessions::RunCall call);
+    HeldRunPtr begin(const Start &start, sessions::RunCall call);
     // The run that waits under that id; null when it is over, or of another principal.
     HeldRunPtr find(const QString &id, const QString &principal) const;
     // Resolves when the run is over or asks; cancelled by `caller` it is interrupted, and ends.
@@ -42,7 +43,7 @@ public:
     qsizetype count() const { return m_runs.size(); }
 
 private:
-    static QCoro::Task<> follow(sessions::SessionService *sessions, sessions::RunCall call, HeldRunPtr run);
+    static QCoro::Task<> follow(QCoro::Task<Result<sessions::RunReport>> running, HeldRunPtr run);
     static void refuse(const std::weak_ptr<HeldRun> &run, const QString &why);
 
     QHash<QString, HeldRunPtr> m_runs;
