@@ -6,6 +6,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <ctime>
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -135,6 +136,14 @@ wire::Frame park(Channel &channel)
     }
 }
 
+// What was sent to the copy while it was none of anybody's business.
+void forgetSignals(const sigset_t &all)
+{
+    const timespec now{0, 0};
+    while (::sigtimedwait(&all, nullptr, &now) > 0) {
+    }
+}
+
 std::int64_t microsecondsSince(std::chrono::steady_clock::time_point start)
 {
     return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start).count();
@@ -179,9 +188,10 @@ CheckpointResult takeCheckpoint(Channel &control, int socket, const std::vector<
     control = Channel(number); // what the kernel had already received is the kernel's
     cutLines(shared.lines);
     setBadness(kCopyBadness);
+    ::setpgid(0, 0); // what is meant for the kernel's group does not reach it
     result.resume = park(control);
     killOthers();
-    ::setpgid(0, 0);
+    forgetSignals(all);
     for (const Descriptors::Position &file : shared.files)
         ::lseek(file.descriptor, file.offset, SEEK_SET);
     ::sigprocmask(SIG_SETMASK, &before, nullptr);

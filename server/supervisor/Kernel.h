@@ -33,6 +33,7 @@ struct KernelSpec {
     quint32 uid = 0;
     quint32 gid = 0;
     KernelLimits limits;
+    bool checkpoints = true; // may be copied while it is idle
     QString runAs = QStringLiteral("kernel"); // or a one-shot worker of shared/wire/PROTOCOL.md: "render"
 };
 

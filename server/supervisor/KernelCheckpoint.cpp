@@ -13,6 +13,7 @@ using namespace std::chrono_literals;
 
 namespace {
 constexpr qint64 kMostCode = 16 * 1024; // of one cell
+constexpr qint64 kMostCodes = 64 * 1024; // of all
 constexpr qsizetype kMostCells = 500;
 constexpr auto kCopyWait = 10s; // gigabytes on a busy machine take their time
 } // namespace
@@ -70,17 +71,21 @@ bool sendDescriptor(const Fd &socket, const QByteArray &bytes, const Fd &descrip
 
 void KernelProcess::remember(int count, const QByteArray &code)
 {
+    qint64 kept = code.size();
+    for (const UnprotectedCell &each : std::as_const(m_unprotected))
+        kept += each.code.size();
+    const bool keep = code.size() <= kMostCode && kept <= kMostCodes;
     if (m_unprotected.size() >= kMostCells)
-        m_unprotected.last() = {count, {}};
+        m_unprotected.last().count = count;
     else
-        m_unprotected.append({count, code.size() <= kMostCode ? code : QByteArray()});
+        m_unprotected.append({count, keep ? code : QByteArray()});
 }
 
 CheckpointNeed KernelProcess::checkpointNeed() const
 {
     CheckpointNeed need;
     const bool idle = m_state == State::Living && m_killCause.isEmpty() && !m_run && !m_asked && !m_answerDue && m_outgoing.isEmpty();
-    need.possible = idle && m_changed && m_spec.runAs == u"kernel";
+    need.possible = idle && m_changed && m_spec.checkpoints && m_spec.runAs == u"kernel";
     need.urgent = m_restored && !m_copy;
     need.cells = int(m_unprotected.size());
     need.runTime = m_unprotectedTime;

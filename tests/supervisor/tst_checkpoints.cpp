@@ -1,6 +1,7 @@
 // Sessions whose kernels die go on from their checkpoints: real kernels, in the best tier of this machine.
 #include "HostRig.h"
 #include "supervisor/CheckpointPacer.h"
+#include <QSignalSpy>
 #include <csignal>
 
 using namespace rig;
@@ -208,6 +209,47 @@ private Q_SLOTS:
         QVERIFY(!kernel->isAlive());
         kernel = m_rig.spawn(spec);
         QVERIFY(kernel && run(*kernel, "x").errorName == u"NameError");
+    }
+
+    // Its kernels have nobody left who could tell how they end; their copies take over all the same.
+    void zygoteIsGone()
+    {
+        auto kernel = m_rig.spawn();
+        QVERIFY(protect(*kernel, "x = 1"));
+        const auto zygote = pid_t(m_rig.host->zygoteReport().value(QLatin1String("pid")).toInt());
+        QVERIFY(zygote > 1);
+        QSignalSpy again(m_rig.host.get(), &KernelHost::ready);
+        QCOMPARE(::kill(zygote, SIGKILL), 0);
+        QVERIFY(again.wait(60'000));
+        const qint64 taken = count("taken");
+        const RunOutcome outcome = run(*kernel, "import os\nos._exit(1)");
+        QVERIFY2(outcome.restored.has_value(), describe(outcome));
+        QCOMPARE(result(*kernel, "x"), QByteArray("1"));
+        QTRY_VERIFY_WITH_TIMEOUT(count("taken") > taken, 15'000); // the one that is made at once
+        QVERIFY(protect(*kernel, "x = 2"));
+        QVERIFY(run(*kernel, "import os\nos.abort()").restored.has_value());
+        QCOMPARE(result(*kernel, "x"), QByteArray("2"));
+    }
+
+    void signalsToTheCopyAreForgotten()
+    {
+        auto kernel = m_rig.spawn();
+        QVERIFY(protect(*kernel, "x = 1"));
+        const RunOutcome outcome = run(*kernel, "import os, signal, time\nfor n in (signal.SIGTERM, signal.SIGHUP, signal.SIGSTOP):\n"
+                                                "    try: os.kill(-1, n)\n    except OSError: pass\n"
+                                                "os.killpg(0, signal.SIGKILL)");
+        QVERIFY2(outcome.restored.has_value(), describe(outcome));
+        QCOMPARE(result(*kernel, "x"), QByteArray("1"));
+    }
+
+    void jobsNeedNone()
+    {
+        auto spec = m_rig.spec();
+        spec.checkpoints = false;
+        auto kernel = m_rig.spawn(spec);
+        run(*kernel, "x = 1");
+        QTest::qWait(1500);
+        QVERIFY(!run(*kernel, "import os\nos._exit(1)").restored.has_value());
     }
 
     void offMeansNone()
