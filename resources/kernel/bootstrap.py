@@ -23,7 +23,20 @@ class Embedded:
         exec(compile(SOURCES[name], f"<power/{name}.py>", "exec"), module.__dict__)
 
 
+class Tools:
+    """`import power` of user code, when the session has no file of that name."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name != "power":
+            return None
+        from power_kernel import tools
+
+        return ModuleSpec(name, tools.Loader, origin="the server")
+
+
 package = types.ModuleType("power_kernel")
 package.__path__ = []
 sys.modules["power_kernel"] = package
 sys.meta_path.insert(0, Embedded)
+sys.meta_path.append(Tools)

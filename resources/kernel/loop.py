@@ -157,6 +157,7 @@ def run(session, meta, code):
         session.namespace.update(context)
     done, blob = session.run(code.decode("utf-8", "replace"), bool(meta.get("silent")))
     display.end()
+    asks.settle()
     send_done(meta["run"], done, blob, notes)
 
 
@@ -195,6 +196,7 @@ def main(info):
         except BaseException as error:  # an interrupt between two lines of the kernel's own
             _power.end_cell()
             display.end()
+            asks.settle()
             name = type(error).__name__
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
             done = {"status": status, "error": {"name": name, "value": str(error)[:2000]}, "hard": _power.was_hard()}

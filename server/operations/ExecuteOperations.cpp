@@ -1,4 +1,5 @@
 // execute_code: one cell in a session's kernel.
+#include "operations/InsideTools.h"
 #include "operations/RunText.h"
 #include "operations/Services.h"
 
@@ -77,7 +78,18 @@ QCoro::Task<Result<Answer>> resumeRun(Services *services, Caller caller)
     co_return answer;
 }
 
-QCoro::Task<Result<Answer>> executeCode(Services *services, Caller caller, QJsonObject arguments)
+// Printed text and what the code itself tells are one progress: once it told how far it is, text goes along with that.
+void hearProgress(sessions::RunCall &call, const std::function<void(double, double, const QString &)> &progress)
+{
+    const auto told = std::make_shared<std::pair<double, double>>(-1.0, -1.0);
+    call.progress = [progress, told](const QString &text) { progress(told->first, told->second, text); };
+    call.report = [progress, told](double done, double total, const QString &text) {
+        *told = {done, total};
+        progress(done, total, text);
+    };
+}
+
+QCoro::Task<Result<Answer>> executeCode(Services *services, const Registry *registry, Caller caller, QJsonObject arguments)
 {
     if (caller.inputState.contains(QStringLiteral("run"))) {
         QCoro::Task<Result<Answer>> resuming = resumeRun(services, std::move(caller));
@@ -96,6 +108,9 @@ QCoro::Task<Result<Answer>> executeCode(Services *services, Caller caller, QJson
                        QStringLiteral("Send Python source, e.g. {\"code\": \"print(1 + 1)\"}."));
     call.timeout = std::chrono::seconds(arguments.value(QStringLiteral("timeout")).toInt(120));
     call.context = arguments.value(QStringLiteral("context")).toObject();
+    call.tools = insideTools(*registry, caller, key->id);
+    if (caller.progress)
+        hearProgress(call, caller.progress);
     if (canElicit(caller)) {
         const auto start = [services](sessions::RunCall one) { return services->sessions.run(std::move(one)); };
         const HeldRunPtr run = services->held.begin(start, std::move(call));
@@ -104,8 +119,6 @@ QCoro::Task<Result<Answer>> executeCode(Services *services, Caller caller, QJson
         co_return answer;
     }
     call.cancel = caller.cancel;
-    if (caller.progress)
-        call.progress = [progress = caller.progress](const QString &text) { progress(-1, -1, text); };
 
     auto report = co_await services->sessions.run(std::move(call));
     if (!report)
@@ -152,8 +165,8 @@ void addExecuteOperations(Registry &registry, Services &services)
         "The arguments of this call were lost (usually because the output tokens ran out). Do not repeat the same call. "
         "Send a shorter snippet: {\"code\": \"...\", \"session_id\": \"default\"}; build long programs in steps, write one "
         "file per call, and keep results in variables between calls. If it happens again, start a fresh chat.");
-    operation.method = [&services](Caller caller, QJsonObject arguments) {
-        return executeCode(&services, std::move(caller), std::move(arguments));
+    operation.method = [&services, known = &registry](Caller caller, QJsonObject arguments) {
+        return executeCode(&services, known, std::move(caller), std::move(arguments));
     };
     registry.add(std::move(operation));
 }

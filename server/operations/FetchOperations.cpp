@@ -132,6 +132,7 @@ void addFetchOperations(Registry &registry, Services &services)
                                    : QStringLiteral("must be a complete http or https URL, got \"%1\"").arg(text.left(200));
     };
     Parameter name;
+    name.insideName = QStringLiteral("name");
     name.name = QStringLiteral("filename");
     name.description = QStringLiteral("Name to save it as; default: from the URL.");
     fetch.parameters = {url, name, sessionParameter()};
@@ -141,6 +142,8 @@ void addFetchOperations(Registry &registry, Services &services)
     fetch.method = [&services](Caller caller, QJsonObject arguments) {
         return fetchFromUrl(&services, std::move(caller), std::move(arguments));
     };
+    fetch.inside = {QStringLiteral("fetch"), QStringLiteral("sandbox_path"), QStringLiteral("the path of the file in the session"),
+                    QStringLiteral("Download a public http(s) URL into the session's directory.")};
     registry.add(std::move(fetch));
 }
 

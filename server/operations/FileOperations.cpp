@@ -266,6 +266,9 @@ void addFileOperations(Registry &registry, Services &services)
                        number("offset", "Files to skip.", 0, 0, QJsonValue())};
     list.hints = {true, false, true, false};
     list.method = boundFile(services, listFiles);
+    list.inside = {QStringLiteral("files"), QStringLiteral("files"),
+                   QStringLiteral("a list of dicts: filename, path, sandbox_path, size_bytes, mime_type, download_url"),
+                   QStringLiteral("The files of the session with their download links.")};
     registry.add(list);
 
     Operation remove = fileOperation("delete_file", "Delete a file", "Delete one file of a session and its download link.");

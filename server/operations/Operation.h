@@ -28,6 +28,7 @@ struct Parameter {
     QJsonValue example;          // for the example in error texts; null = one made from name and type
     // A rule of its own for a String; empty text = fine, else what is wrong, as a part of a sentence ("must be ...").
     QString (*check)(const QString &value) = nullptr;
+    QString insideName = {};     // name of the argument in the module `power`; empty = `name`
 };
 
 struct Hints { // MCP annotations; always sent
@@ -93,6 +94,15 @@ struct Caller {
 
 using Method = std::function<QCoro::Task<Result<Answer>>(Caller, QJsonObject)>;
 
+// An operation as a function of the module `power`, which code in a session imports: power.<name>(...). It runs in that
+// session (session_id is not an argument) while a cell of it runs, so it must not wait for the session's turn.
+struct Inside {
+    QString name;                // empty = not there
+    QString result;              // key of Answer::data that is given back; empty = all of it
+    QString returns;             // for help(): "the path of the file"
+    QString about;               // for help(); empty = the operation's description
+};
+
 struct Operation {
     QString name;                // MCP tool name
     QString title;
@@ -108,6 +118,7 @@ struct Operation {
     QJsonObject outputSchema = {};    // MCP: of Answer::data; empty = none advertised
     QJsonObject meta = {};            // MCP: `_meta` of the tool
     QJsonObject clientNeeds = {};     // capabilities without which the tool cannot run, e.g. {"sampling": {}}
+    Inside inside = {};
     Method method;
 };
 

@@ -42,6 +42,18 @@ QJsonArray writtenFacts(const RunReport &report)
                                 {QStringLiteral("file_id"), QJsonValue()}});
     return list;
 }
+
+QJsonArray callFacts(const RunReport &report)
+{
+    QJsonArray list;
+    for (const InsideCall &call : report.calls)
+        list.append(QJsonObject{{QStringLiteral("tool"), storable(call.tool)},
+                                {QStringLiteral("arguments"), storable(call.arguments)},
+                                {QStringLiteral("ok"), call.ok},
+                                {QStringLiteral("error"), call.ok ? QJsonValue() : QJsonValue(call.error)},
+                                {QStringLiteral("duration_ms"), call.milliseconds}});
+    return list;
+}
 } // namespace
 
 QJsonArray inputFacts(const QList<ReadFile> &files)
@@ -100,7 +112,7 @@ QJsonObject runRecord(const SessionKey &key, const RunReport &report, const QByt
             {QStringLiteral("facts"), facts},
             {QStringLiteral("inputs"), inputFacts(report.read)},
             {QStringLiteral("files"), writtenFacts(report)},
-            {QStringLiteral("calls"), QJsonArray()},
+            {QStringLiteral("calls"), callFacts(report)},
             {QStringLiteral("outputs"),
              QString::fromUtf8(QJsonDocument(notebookOutputs(outcome)).toJson(QJsonDocument::Compact))}};
 }

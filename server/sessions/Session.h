@@ -40,6 +40,9 @@ struct RunCall {
     std::function<void(const QString &text)> progress;
     // The cell waits in input(); empty: refused there.
     std::function<void(const supervisor::InputQuestion &)> onInput = {};
+    // What the code itself tells (power.progress); total -1: unknown. May be empty.
+    std::function<void(double done, double total, const QString &text)> report;
+    supervisor::CellCall tools; // what the code may call; may be empty
 };
 
 // A file that a run wrote but that has no link, and why.
@@ -57,8 +60,17 @@ struct ReadFile {
     QString sha256;      // hex; empty while it is not known
 };
 
+// What the code asked of the server.
+struct InsideCall {
+    QString tool, arguments; // JSON, at most 500 characters
+    bool ok = false;
+    QString error;           // word of its code
+    qint64 milliseconds = 0;
+};
+
 struct RunReport {
     QString runId;
+    QList<InsideCall> calls; // the first 100
     supervisor::RunOutcome outcome;
     QList<files::StoredFile> files;  // in the order of their names; figures and HTML included
     QList<UnlinkedFile> unlinked;

@@ -198,6 +198,8 @@ void SessionRecords::noteRun(const RunCall &call, const RunReport &report)
     m_noted.append({call, report, QDateTime::currentDateTimeUtc()});
     m_noted.last().call.progress = {};
     m_noted.last().call.cancel = {};
+    m_noted.last().call.report = {};
+    m_noted.last().call.tools = {};
     if (!m_noteTimer.isActive())
         m_noteTimer.start(kBehind);
 }

@@ -5,6 +5,7 @@
 #include "sessions/LiveSession.h"
 #include "sessions/SessionRecords.h"
 #include <QFile>
+#include <QJsonDocument>
 #include <QPointer>
 #include <algorithm>
 
@@ -18,6 +19,26 @@ constexpr auto kLongLook = 5ms;
 // A run that is being killed ends within this; then its session is removed all the same.
 constexpr auto kUnwind = 10s;
 constexpr int kRemainingTold = 20;
+constexpr qsizetype kMostCallsKept = 100;
+
+// A call of the code, noted in the run's report unless that has been handed on.
+QCoro::Task<Result<QByteArray>> callRecorded(supervisor::CellCall tools, std::weak_ptr<RunReport> report, QString tool,
+                                             QJsonObject arguments, CancelToken cancel)
+{
+    InsideCall noted;
+    noted.tool = tool;
+    noted.arguments = QString::fromUtf8(QJsonDocument(arguments).toJson(QJsonDocument::Compact)).left(500);
+    const auto started = std::chrono::steady_clock::now();
+    QCoro::Task<Result<QByteArray>> running = tools(std::move(tool), std::move(arguments), std::move(cancel));
+    Result<QByteArray> answer = co_await running;
+    noted.ok = answer.ok();
+    noted.error = answer ? QString() : QString(QLatin1String(errorWord(answer.error().code)));
+    noted.milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started).count();
+    const auto open = report.lock();
+    if (open && !noted.tool.isEmpty() && open->calls.size() < kMostCallsKept)
+        open->calls << noted;
+    co_return answer;
+}
 } // namespace
 
 SessionService::SessionService(Config config, supervisor::KernelHost &host, workspace::Workspaces &workspaces,
@@ -244,6 +265,11 @@ QCoro::Task<Result<RunReport>> SessionService::run(RunCall call)
                 progress(QString::fromUtf8(event.text));
         };
     }
+    request.onProgress = call.report;
+    if (call.tools)
+        request.onCall = [tools = call.tools, seen = std::weak_ptr(report)](QString tool, QJsonObject arguments, CancelToken cancel) {
+            return callRecorded(tools, seen, std::move(tool), std::move(arguments), std::move(cancel));
+        };
     co_await beginChanges(session);
     const Result<Done> unchanged = mayStart(*session);
     if (!unchanged)

@@ -59,6 +59,10 @@ struct InputQuestion {
     OneShot<QString> answer;
 };
 
+// What a cell asks the server to do: an operation by its name inside of code ("" = the list of them) with its arguments, to be
+// answered with JSON. Untrusted; ends with `cancel`.
+using CellCall = std::function<QCoro::Task<Result<QByteArray>>(QString tool, QJsonObject arguments, CancelToken cancel)>;
+
 struct RunRequest {
     QString runId;
     QByteArray code;
@@ -67,6 +71,8 @@ struct RunRequest {
     QJsonObject context;                                  // variables to set first (REST `context`)
     std::function<void(const OutputEvent &)> onOutput;    // live, in exact order; may be empty
     std::function<void(const InputQuestion &)> onInput = {}; // empty: input() is refused
+    CellCall onCall{};                                    // may be empty: refused
+    std::function<void(double done, double total, const QString &text)> onProgress{}; // total -1: unknown; may be empty
 };
 
 struct TaskRequest {

@@ -153,12 +153,27 @@ Result<AskFrame> readAsk(wire::Frame &frame)
     out.runId = textOf(meta, "run");
     if (!counterOf(meta, "ask", out.number))
         return violation("the number of the question is not a counter");
-    if (textOf(meta, "what") == u"input") {
-        out.isInput = true;
+    out.figure = QByteArray(frame.blob.data(), qsizetype(frame.blob.size()));
+    const QString what = textOf(meta, "what");
+    if (what == u"input") {
+        out.what = AskFrame::What::Input;
         out.prompt = textOf(meta, "prompt").left(2'000);
         return out;
     }
-    if (textOf(meta, "what") != u"render")
+    if (what == u"call") {
+        out.what = AskFrame::What::Call;
+        out.fields.insert(QStringLiteral("tool"), textOf(meta, "tool").left(100));
+        return out;
+    }
+    if (what == u"progress") {
+        out.what = AskFrame::What::Progress;
+        const QJsonValue total = meta.value(QStringLiteral("total"));
+        out.fields = {{QStringLiteral("done"), std::max(meta.value(QStringLiteral("done")).toDouble(), 0.0)},
+                      {QStringLiteral("total"), total.isDouble() ? std::max(total.toDouble(), 0.0) : -1.0},
+                      {QStringLiteral("text"), textOf(meta, "text").left(500)}};
+        return out;
+    }
+    if (what != u"render")
         return violation("the question is unknown");
     const QString format = textOf(meta, "format");
     if (!QStringList{QStringLiteral("png"), QStringLiteral("jpeg"), QStringLiteral("webp"), QStringLiteral("svg"), QStringLiteral("pdf")}
@@ -170,7 +185,6 @@ Result<AskFrame> readAsk(wire::Frame &frame)
         if (value.isDouble())
             out.fields.insert(name, std::clamp(value.toDouble(), 0.0, 1e6)); // the worker knows what it can draw
     }
-    out.figure = QByteArray(frame.blob.data(), qsizetype(frame.blob.size()));
     return out;
 }
 

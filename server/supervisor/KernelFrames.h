@@ -27,14 +27,16 @@ struct DoneFrame {
     QByteArray blob;
 };
 
-// What a cell wants from the server: a picture of a figure, or a line of a person.
+// What a cell wants from the server: a picture of a figure, a line of a person, a call of an operation, or to tell how far
+// it is.
 struct AskFrame {
+    enum class What { Render, Input, Call, Progress };
+    What what = What::Render;
     QString runId;
-    quint64 number = 0;
-    bool isInput = false;
-    QString prompt;     // of an input
-    QJsonObject fields; // format, width, height, scale: checked
-    QByteArray figure;  // JSON of a plotly figure: not looked at
+    quint64 number = 0; // 0: no answer is waited for
+    QString prompt;     // Input
+    QJsonObject fields; // Render: format, width, height, scale; Call: tool; Progress: done, total (-1: unknown), text. Checked
+    QByteArray figure;  // Render: JSON of a plotly figure; Call: JSON of the arguments. Not looked at
 };
 
 // How a kernel answers when it is asked for a copy of itself.

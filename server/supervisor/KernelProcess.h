@@ -132,6 +132,9 @@ private:
     bool onAsk(AskFrame ask);
     void askForInput(const AskFrame &ask);
     static QCoro::Task<> passOn(QPointer<KernelProcess> kernel, QString runId, quint64 number, OneShot<QString> given, CancelToken cancel);
+    bool onProgress(const AskFrame &ask);
+    void onCall(const AskFrame &ask);
+    void countSecond();
     void sendAnswer(quint64 number, const Result<QByteArray> &result);
     void onPipe(Pipe pipe);
     void onQuiet();

@@ -37,8 +37,11 @@ OneShot<RunOutcome> KernelProcess::run(RunRequest request)
         meta.insert(QStringLiteral("input"), true);
     const OneShot<RunOutcome> shot = begin(wire::FrameType::Run, request.runId, std::move(meta), request.code, request.timeout,
                                            request.cancel, std::move(request.onOutput));
-    if (m_run && m_run->id == request.runId)
+    if (m_run && m_run->id == request.runId) {
         m_run->onInput = std::move(request.onInput);
+        m_run->onCall = std::move(request.onCall);
+        m_run->onProgress = std::move(request.onProgress);
+    }
     return shot;
 }
 

@@ -23,6 +23,12 @@ struct KernelProcess::Run {
     QString cause, limit, peak;
     qint64 peakMemory = 0;
     int asks = 0;              // questions of this run so far
+    int pictures = 0, inputs = 0, calls = 0; // of them
+    int progress = 0;          // notes of progress so far
+    qint64 second = 0;         // of the run's clock, and calls and notes in it
+    int callsInSecond = 0, progressInSecond = 0;
+    CellCall onCall;
+    std::function<void(double, double, const QString &)> onProgress;
     quint64 asking = 0;        // the one that is being worked on; 0: none
     CancelSource askCancel;
     std::function<void(const InputQuestion &)> onInput;

@@ -26,6 +26,7 @@ CELLS = [
     "undefined_name",
     "```python\nprint('fenced')\n```",
     "%time total = df.y.sum()\n!echo from the shell",
+    "import power\nlen(power.files()) > 0",
     "import asyncio\nawait asyncio.sleep(0)\nint(total)",
     "from IPython.display import HTML, JSON\ndisplay(HTML('<b>bold</b>'))\ndisplay(JSON({'a': [1]}))",
 ]
