@@ -61,7 +61,8 @@ def missing_module(error):
         return None
     instead = INSTEAD.get(name)
     text = f"The package {name} is not installed and nothing can be installed in a session."
-    return text + (f" Use {instead} instead." if instead else " Use what is installed, or the standard library.")
+    text += f" Use {instead} instead." if instead else " Use what is installed, or the standard library."
+    return text + " Whoever runs the server can add it with EXTRA_REQUIREMENTS."
 
 
 def frequency(error):

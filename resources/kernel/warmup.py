@@ -34,6 +34,20 @@ def rss_mb():
         return round(int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20, 1)
 
 
+def add_extra():
+    """Packages of EXTRA_REQUIREMENTS: behind the environment's own on the path, also when they are installed later. Returns
+    the modules that were seen to keep to one thread."""
+    site = os.environ.get("POWER_EXTRA_SITE")
+    if not site:
+        return []
+    sys.path.append(site)
+    try:
+        with open(os.path.join(site, ".zygote-imports")) as names:
+            return names.read().split()
+    except OSError:
+        return []
+
+
 def exercise():
     """Runs once what first uses would otherwise pay for in every kernel."""
     if "pandas" in sys.modules:
@@ -57,7 +71,8 @@ def warm_up(extra):
     begin = time.monotonic()
     report = {"pid": os.getpid(), "python": platform.python_version(), "imports": [], "missing": []}
     keep_matplotlibrc()
-    for name in HOT + list(extra):
+    found = add_extra()
+    for name in HOT + list(extra) + found:
         at, before = time.monotonic(), rss_mb()
         try:
             importlib.import_module(name)
@@ -69,6 +84,8 @@ def warm_up(extra):
             {"name": name, "ms": round((time.monotonic() - at) * 1e3), "mb": round(rss_mb() - before, 1)}
         )
         if len(tasks()) > 1:
+            if name in found:  # the zygote that comes in place of this one leaves them to the sessions
+                os.unlink(os.path.join(os.environ["POWER_EXTRA_SITE"], ".zygote-imports"))
             return refusal(report, f"import of {name}")
     from power_kernel import loop
 

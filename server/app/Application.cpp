@@ -134,6 +134,10 @@ void Application::buildServices()
     host.renderUid = m_workspaces->firstWorkerUid();
     for (quint32 i = 0; host.renderUid != 0 && i < supervisor::Renderer::kUids; ++i)
         host.sessionUids << host.renderUid + i;
+    m_packages = std::make_unique<ExtraPackages>(m_settings.extraRequirements, m_settings.packageIndex, m_settings.pythonEnv,
+                                                 m_settings.dataDir + QStringLiteral("/packages"));
+    if (m_packages->isConfigured())
+        host.extraSite = m_packages->site();
     m_kernels = supervisor::KernelHost::create(host);
 
     files::FileStore::Config files;
@@ -208,6 +212,7 @@ QCoro::Task<Result<Done>> Application::startDatabase()
 
 QCoro::Task<Result<Done>> Application::warmUp()
 {
+    m_packages->start();
     // Both at once: the zygote's imports take longer than PostgreSQL.
     auto database = startDatabase();
     auto kernels = m_kernels->start();
@@ -270,6 +275,7 @@ QJsonObject Application::health() const
                                                     {QStringLiteral("memory_mb"), m_kernels->usedMemoryBytes() >> 20},
                                                     {QStringLiteral("memory_limit_mb"), m_kernels->totalMemoryBytes() >> 20},
                                                     {QStringLiteral("checkpoints"), m_kernels->checkpointReport()}}},
+            {QStringLiteral("extra_packages"), m_packages->isConfigured() ? QJsonValue(m_packages->state()) : QJsonValue()},
             {QStringLiteral("mcp_auth"), m_settings.mcpAuth},
             {QStringLiteral("warnings"), warnings},
             {QStringLiteral("records_waiting"), m_records->pending()},
@@ -294,6 +300,11 @@ QString Application::databaseDescription() const
 {
     return m_cluster ? m_cluster->description()
                      : QStringLiteral("PostgreSQL %1 at %2").arg(m_database->serverVersion(), config::redactedUrl(m_settings.databaseUrl));
+}
+
+QString Application::packages() const
+{
+    return m_packages ? m_packages->state() : QString();
 }
 
 QString Application::tier() const

@@ -1,5 +1,6 @@
 // The server put together: ordered build, reverse shutdown.
 #pragma once
+#include "app/ExtraPackages.h"
 #include "config/Settings.h"
 #include "http/HttpServer.h"
 #include "operations/Services.h"
@@ -33,6 +34,7 @@ public:
     int toolCount() const { return m_toolCount; } // as a client that selects none sees them
     QString databaseDescription() const;
     QString tier() const;
+    QString packages() const;          // EXTRA_REQUIREMENTS in one sentence; empty: none asked for
 
 private:
     void buildServices();
@@ -46,6 +48,7 @@ private:
     bool m_stopping = false;
     int m_toolCount = 0;
 
+    std::unique_ptr<ExtraPackages> m_packages;
     std::unique_ptr<storage::ManagedCluster> m_cluster;
     std::unique_ptr<storage::Database> m_database;
     std::unique_ptr<workspace::Workspaces> m_workspaces;

@@ -24,6 +24,8 @@ QString bannerText(const Application &application, const Result<FirstCell> &cell
         row("First cell", QStringLiteral("%1, %2 chart, %3 ms").arg(cell->text.section(u'\n', 0, 0)).arg(cell->images).arg(cell->milliseconds));
     else
         row("First cell", QStringLiteral("FAILED: ") + cell.error().text());
+    if (!application.packages().isEmpty())
+        row("Packages", application.packages());
     for (const QString &warning : settings.warnings)
         row("Warning", warning);
     lines << QString() << QStringLiteral("Connect a client:");

@@ -99,6 +99,10 @@ std::vector<Declaration> build()
              "Highest Landlock ABI to use; 0 = no Landlock.", "what the kernel offers");
     t.add("PYTHON_ENV", Form::Path, &Settings::pythonEnv, "", "Prefix of the virtual environment with the Python stack.")
         .standardText = word("the distribution's packages");
+    t.add("EXTRA_REQUIREMENTS", Form::Path, &Settings::extraRequirements, "",
+          "Requirements file of packages (wheels) that sessions get besides the environment's, installed behind the start.");
+    t.add("PACKAGE_INDEX", Form::Text, &Settings::packageIndex, "",
+          "Where they come from: URL of an index, or a directory of wheels.").secrecy = Secrecy::UrlPassword;
     t.add("KERNEL_PROGRAM", Form::Path, &Settings::kernelProgram, "", "Path of power-kernel.").standardText =
         word("beside the server");
     t.add("INIT_PROGRAM", Form::Path, &Settings::initProgram, "", "Path of power-init.").standardText =

@@ -41,6 +41,8 @@ public:
     QString sandboxRequire;       // lowest tier that may run user code: "full", "container", "nonroot", "none"
     QString sandboxTier;          // "auto" or a tier to force
     qint64 sandboxLandlockAbi = 0; // highest Landlock ABI to use; -1 = what the kernel offers
+    QString extraRequirements;    // file; empty = none
+    QString packageIndex;         // URL or directory of wheels; empty = as pip is configured
     QString pythonEnv;            // prefix of a venv; empty = the distribution's packages
     QString kernelProgram, initProgram; // empty = beside the server's executable
     // Files and answers

@@ -17,6 +17,7 @@ struct HostConfig {
     qint64 totalMemoryBytes = 0;   // global budget for all kernels; 0 = cgroup limit or RAM less a reserve
     QString spoolDirectory;        // server-owned, for outputs that are cut; empty = the system's temporary directory
     QStringList readOnlyPaths;     // further host paths that kernels may read (resources, fonts)
+    QString extraSite;             // directory of packages besides the environment's; may be filled later. Empty: none
     QList<quint32> sessionUids;    // users of existing sessions: what a dead server left of them is ended at start
     QString renderDirectory;       // where the workers that draw charts get theirs; its parents are passable (o+x). Empty: none
     quint32 renderUid = 0;         // the first of Renderer::kUids that no session has; 0: the server's own (nonroot)

@@ -12,6 +12,8 @@ QByteArrayList Host::zygoteEnvironment() const
                 << "OPENBLAS_NUM_THREADS=1" << "OMP_NUM_THREADS=1" << "MKL_NUM_THREADS=1" << "NUMEXPR_NUM_THREADS=1"
                 << "MPLBACKEND=Agg" << "PYTHONDONTWRITEBYTECODE=1"
                 << "JE_ARROW_MALLOC_CONF=background_thread:false" << "_RJEM_MALLOC_CONF=background_thread:false";
+    if (!m_config.extraSite.isEmpty())
+        environment << "POWER_EXTRA_SITE=" + m_config.extraSite.toLocal8Bit();
     if (!m_config.cacheDirectory.isEmpty())
         environment << "MPLCONFIGDIR=" + m_config.cacheDirectory.toLocal8Bit() + "/matplotlib"
                     << "XDG_CACHE_HOME=" + m_config.cacheDirectory.toLocal8Bit();
@@ -25,7 +27,7 @@ QJsonObject Host::plan(const KernelSpec &spec) const
 {
     const KernelLimits &limits = spec.limits;
     QJsonArray readOnly;
-    for (const QString &path : {m_config.python, m_config.cacheDirectory}) {
+    for (const QString &path : {m_config.python, m_config.cacheDirectory, m_config.extraSite}) {
         if (!path.isEmpty())
             readOnly << path;
     }
