@@ -92,6 +92,12 @@ void servePost(const CorePtr &core, const http::ExchangePtr &exchange, Door door
     if (const QString method = message[QLatin1String("method")].toString(); !method.isEmpty())
         exchange->note(QStringLiteral("mcp_method"), method.left(80));
 
+    const QString client = arrival.session ? arrival.session->clientName
+                                           : message[QLatin1String("params")][QLatin1String("_meta")][QLatin1String(kMetaClientInfo)]
+                                                    [QLatin1String("name")].toString().left(60);
+    if (!client.isEmpty())
+        exchange->note(QStringLiteral("mcp_client"), client);
+
     Begun begun = begin(*core, arrival, message);
     if (auto *reply = std::get_if<Reply>(&begun)) {
         Inbound shown;

@@ -48,6 +48,18 @@ void EventLog::append(const QByteArray &message)
         m_stream->send("message", message, eventId(m_first + qint64(m_events.size()) - 1));
 }
 
+std::chrono::steady_clock::duration EventLog::unreadFor()
+{
+    if (isAttached()) {
+        m_unreadSince.reset();
+        return {};
+    }
+    const auto now = std::chrono::steady_clock::now();
+    if (!m_unreadSince)
+        m_unreadSince = now;
+    return now - *m_unreadSince;
+}
+
 void EventLog::end()
 {
     m_ended = true;

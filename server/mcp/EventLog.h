@@ -3,6 +3,7 @@
 #include "http/Exchange.h"
 #include <QTimer>
 #include <deque>
+#include <optional>
 
 namespace power::mcp {
 
@@ -29,6 +30,8 @@ public:
     bool isEnded() const { return m_ended; }
     qsizetype bytes() const { return m_bytes; }
     bool isAttached() const { return m_stream && m_stream->isOpen(); }
+    // Since when nobody reads, as far as was noticed: by the first call of this after the break.
+    std::chrono::steady_clock::duration unreadFor();
 
 private:
     QByteArray eventId(qint64 number) const { return m_id + ':' + QByteArray::number(number); }
@@ -39,6 +42,7 @@ private:
     qint64 m_first = 1;
     qsizetype m_bytes = 0;
     bool m_ended = false;
+    std::optional<std::chrono::steady_clock::time_point> m_unreadSince;
     std::shared_ptr<http::SseStream> m_stream;
 };
 

@@ -4,6 +4,7 @@
 #include "mcp/Doorway.h"
 #include "mcp/Endpoint.h"
 #include "mcp/LineOutlet.h"
+#include <QUrl>
 #include <QUrlQuery>
 
 namespace power::mcp {
@@ -45,7 +46,8 @@ void Endpoint::openStream(http::ExchangePtr exchange)
             core->lines.remove(id);
     };
     session->whileOpen = {exchange->disconnected().onCancel(over), m_core->closing.token().onCancel(over)};
-    stream->send("endpoint", "/mcp/messages/?session_id=" + session->id);
+    // The prefix of a PUBLIC_URL belongs to the address as well.
+    stream->send("endpoint", QUrl(caller->baseUrl).path().toUtf8() + "/mcp/messages/?session_id=" + session->id);
 }
 
 void Endpoint::postToStream(http::ExchangePtr exchange)

@@ -108,6 +108,8 @@ QCoro::Task<std::optional<Error>> askClient(CorePtr core, CallPtr call, InputNee
     }
     QJsonObject responses;
     std::optional<Error> problem;
+    if (!call->outlet->isFlowing())
+        problem = Error{ErrorCode::Cancelled, QStringLiteral("The client went away before it could be asked."), {}, {}};
     const std::chrono::milliseconds patience = core->config.inputTimeout;
     for (const Question &question : std::as_const(questions)) {
         if (problem) {

@@ -8,6 +8,7 @@ namespace power::mcp {
 namespace {
 constexpr qsizetype kMostSessions = 4'096;
 constexpr size_t kMostEnded = 10'000;
+constexpr std::chrono::minutes kKeptUnread{5};
 constexpr char kPurpose[] = "session";
 
 QByteArray keyOf(const QString &principal, const QByteArray &id)
@@ -34,9 +35,12 @@ QJsonObject usefulCapabilities(const QJsonObject &all)
 void Session::tell(const QByteArray &message) const
 {
     if (line)
-        line(message);
-    else if (stream)
-        stream->append(message);
+        return line(message);
+    if (!stream)
+        return;
+    if (stream->unreadFor() > kKeptUnread)
+        return stream->end();
+    stream->append(message);
 }
 
 Sessions::Sessions(Sealer sealer, std::shared_ptr<Changes> changes) : m_sealer(std::move(sealer))

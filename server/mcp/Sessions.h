@@ -21,8 +21,8 @@ struct Session {
     Result<ToolSelection> tools = ToolSelection(); // of a line: what was selected when it was opened
     QList<CancelToken::Registration> whileOpen;   // what ends it with its line
 
-    bool isReachable() const { return line || stream; }
-    // A notification outside any call; kept for a client that is coming back, dropped when it has no stream.
+    bool isReachable() const { return line || (stream && !stream->isEnded()); }
+    // A notification outside any call; kept for a client that comes back within five minutes, dropped when it has no stream.
     void tell(const QByteArray &message) const;
     // Dated text of the version: compare with "2025-11-25".
     bool isAtLeast(QLatin1String wanted) const { return !version.isEmpty() && version >= wanted; }
