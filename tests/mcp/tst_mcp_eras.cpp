@@ -186,6 +186,19 @@ private Q_SLOTS:
         QVERIFY(get(in(id) + Fields{{"Last-Event-ID", "nonsense:1"}})->stream_->isOpen()); // a new stream then
     }
 
+    void whatIsKeptForABreakIsBounded()
+    {
+        const QByteArray id = begin();
+        const auto stream = get(in(id));
+        const QByteArray last = stream->stream_->events[0].id;
+        stream->stream_->open = false;
+        for (int i = 0; i < 1'500; ++i)
+            m_features->changes->toolsChanged();
+        const auto resumed = get(in(id) + Fields{{"Last-Event-ID", last}});
+        QCOMPARE(resumed->stream_->events.size(), 1'000);
+        QVERIFY(resumed->stream_->events.last().id.endsWith(":1500"));
+    }
+
     void anAnswerIsFetchedAfterABreak()
     {
         const QByteArray id = begin();
