@@ -23,4 +23,11 @@ bool Asks::answer(const QString &principal, const QJsonObject &response)
     return true;
 }
 
+void Asks::cancelAll()
+{
+    const QHash<QString, Waiting> all = std::exchange(m_waiting, {});
+    for (const Waiting &waiting : all)
+        waiting.shot.resolve(fail(ErrorCode::Cancelled, QStringLiteral("The server is stopping.")));
+}
+
 } // namespace power::mcp

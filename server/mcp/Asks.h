@@ -20,6 +20,8 @@ public:
     // False: nobody waits for it.
     bool answer(const QString &principal, const QJsonObject &response);
     void drop(const QString &id) { m_waiting.remove(id); }
+    // Nobody will answer any more: every wait ends with Cancelled.
+    void cancelAll();
     qsizetype count() const { return m_waiting.size(); }
 
 private:

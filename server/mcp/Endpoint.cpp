@@ -192,6 +192,7 @@ void Endpoint::remove(http::ExchangePtr exchange)
 void Endpoint::close()
 {
     m_core->closing.cancel();
+    m_core->asks.cancelAll();
     m_core->sessions.closeStreams();
 }
 

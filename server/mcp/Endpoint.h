@@ -26,7 +26,7 @@ public:
     // GET /mcp/sse and POST /mcp/messages.
     void openStream(http::ExchangePtr exchange);
     void postToStream(http::ExchangePtr exchange);
-    // Ends every stream that waits for news, so that the server can stop; running calls go on.
+    // Ends every stream that waits for news and every question to a client, so that the server can stop; running calls go on.
     void close();
     // Calls in progress, all clients.
     qsizetype runningCalls() const;
