@@ -75,11 +75,13 @@ QJsonObject runRecord(const SessionKey &key, const RunReport &report, const QByt
                       {QStringLiteral("peak_memory"), outcome.peakMemoryBytes},
                       {QStringLiteral("queued_ms"), qint64(report.queuedFor.count())},
                       {QStringLiteral("variables_survived"), outcome.variablesSurvived},
-                      {QStringLiteral("kernel_new"), !report.kernelNote.isEmpty()}};
+                      {QStringLiteral("kernel_new"), report.kernelIsNew}};
     if (!outcome.limit.isEmpty())
         facts.insert(QStringLiteral("limit"), outcome.limit);
     if (!outcome.peak.isEmpty())
         facts.insert(QStringLiteral("peak"), outcome.peak);
+    if (outcome.restored)
+        facts.insert(QStringLiteral("restored_to_cell"), outcome.restored->cell);
     if (!report.removed.isEmpty())
         facts.insert(QStringLiteral("files_removed"), storable(report.removed.mid(0, 100).join(u'\n')));
     if (code.size() > kMostCode)

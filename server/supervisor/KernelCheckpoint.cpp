@@ -142,6 +142,7 @@ void KernelProcess::onAskedCopy()
     // The session id cannot be chosen, only left. Read before the process is seen to live on, so the number is still its.
     const bool ours = copy->pidfd && sender != m_pid && ::getsid(sender) == m_sid && !hasEnded(copy->pidfd);
     if (!ours) {
+        m_house->countCheckpoint(QStringLiteral("skipped"), QStringLiteral("refused"));
         log::warning("checkpoint_refused", {{QStringLiteral("session"), m_spec.sessionId}, {QStringLiteral("pid"), qint64(sender)}});
         return;
     }

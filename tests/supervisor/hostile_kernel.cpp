@@ -51,9 +51,46 @@ std::string display(const std::string &run, int epoch, std::size_t size)
                   std::string(size, 'd'));
 }
 
+// As recv(2); the last descriptor that came along is kept in `socket`.
+ssize_t receive(int control, char *bytes, std::size_t size, int &socket)
+{
+    iovec part{bytes, size};
+    alignas(cmsghdr) char space[CMSG_SPACE(sizeof(int))];
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = space;
+    message.msg_controllen = sizeof space;
+    const ssize_t n = ::recvmsg(control, &message, MSG_CMSG_CLOEXEC);
+    if (const cmsghdr *header = n > 0 ? CMSG_FIRSTHDR(&message) : nullptr; header && header->cmsg_type == SCM_RIGHTS)
+        std::memcpy(&socket, CMSG_DATA(header), sizeof socket);
+    return n;
+}
+
+// What it answers when it is asked for a copy of itself.
+void copy(const std::string &behaviour, int control, int socket)
+{
+    if (behaviour == "deaf copy" || behaviour == "lying copy") {
+        if (::fork() != 0)
+            return;
+        sendAll(socket, encode(FrameType::Parked, "{}"));
+        if (behaviour == "lying copy") {
+            char byte;
+            (void)!::recv(socket, &byte, 1, 0);
+            sendAll(socket, encode(FrameType::Resumed, "{\"gone\":7,\"variables\":-1}") + encode(FrameType::Spawn, "{}"));
+        }
+        for (;;)
+            ::pause();
+    }
+    if (behaviour == "no copy") {
+        sendAll(socket, encode(FrameType::Parked, "{}")); // itself
+        sendAll(control, encode(FrameType::Resumed, "{}") + encode(FrameType::Parked, "[]"));
+    }
+}
+
 [[noreturn]] void kernel(int control, int out, int err, const std::string &behaviour, const std::string &token)
 {
-    ::setpgid(0, 0);
+    ::setsid();
     for (const int signal : {SIGINT, SIGUSR2})
         ::signal(signal, SIG_IGN);
     sendAll(control, encode(FrameType::Ready, "{\"pid\":1}"));
@@ -65,13 +102,18 @@ std::string display(const std::string &run, int epoch, std::size_t size)
         (void)!::write(err, text.data(), text.size());
     };
     for (;;) {
-        const ssize_t n = ::recv(control, bytes, sizeof bytes, 0);
+        int socket = -1;
+        const ssize_t n = receive(control, bytes, sizeof bytes, socket);
         if (n <= 0)
             ::_exit(0);
         decoder.feed({bytes, std::size_t(n)});
         Frame frame;
         while (decoder.next(frame) == Decoder::Status::Frame) {
             const std::string run = valueOf(frame.meta, "run");
+            if (frame.type == FrameType::Checkpoint) {
+                copy(behaviour, control, socket);
+                continue;
+            }
             if (behaviour == "poison") {
                 std::mt19937 random(unsigned(std::atoi(frame.blob.c_str())));
                 std::string good = display(run, 1, 20) + display(run, 2, 0) + done(run, 3);
@@ -98,6 +140,8 @@ std::string display(const std::string &run, int epoch, std::size_t size)
                 mark("1", 'o');
                 (void)!::write(out, "after", 5);
                 sendAll(control, done("other", 1) + done(run, 2) + done(run, 3) + display(run, 4, 5));
+            } else if (frame.blob == "die") {
+                ::_exit(3);
             } else if (behaviour == "silent") {
                 continue;
             } else {
@@ -150,6 +194,8 @@ int zygote()
                     ::kill(pid, SIGKILL);
                 continue;
             }
+            if (frame.type != FrameType::Spawn)
+                continue;
             const std::string session = valueOf(frame.meta, "session");
             const std::string spawn = valueOf(frame.meta, "spawn");
             const pid_t pid = ::fork();

@@ -211,6 +211,18 @@ private Q_SLOTS:
         QVERIFY(kernel && run(*kernel, "x").errorName == u"NameError");
     }
 
+    // What both together hold counts; above the limit the copy goes, not the kernel.
+    void aCopyAboveTheLimitGoes()
+    {
+        auto kernel = m_rig.spawn();
+        QVERIFY(protect(*kernel, "d = np.full(70 << 20, 1.5)")); // 560 of 1024 MB
+        const RunOutcome outcome = run(*kernel, "d += 1\nimport time\ntime.sleep(1.5)");
+        QVERIFY2(outcome.status == RunStatus::Ok, describe(outcome));
+        const QJsonObject skipped = m_rig.host->checkpointReport().value(QLatin1String("skipped")).toObject();
+        QCOMPARE(skipped.value(QLatin1String("dropped for memory")).toInt(), 1);
+        QCOMPARE(result(*kernel, "d[-1]"), QByteArray("np.float64(2.5)"));
+    }
+
     // Its kernels have nobody left who could tell how they end; their copies take over all the same.
     void zygoteIsGone()
     {

@@ -66,6 +66,31 @@ private Q_SLOTS:
             QFile::remove(QFile::decodeName(outcome.outputFile));
     }
 
+    // Copies that do not take over: it ends as without one, and within bounds.
+    void falseCopies_data()
+    {
+        QTest::addColumn<int>("taken");
+        QTest::newRow("deaf copy") << 1;
+        QTest::newRow("lying copy") << 1;
+        QTest::newRow("no copy") << 0;
+    }
+    void falseCopies()
+    {
+        QFETCH(int, taken);
+        const auto count = [this] { return m_rig.host->checkpointReport().value(QLatin1String("taken")).toInt(); };
+        const int before = count();
+        const auto kernel = spawnAs(QTest::currentDataTag());
+        QVERIFY(kernel && run(*kernel, "x").status == RunStatus::Ok);
+        if (taken > 0)
+            QTRY_COMPARE_WITH_TIMEOUT(count(), before + 1, 10'000);
+        else
+            QTRY_VERIFY_WITH_TIMEOUT(!kernel->isAlive(), 10'000); // it sent what is not a kernel's
+        const RunOutcome outcome = run(*kernel, "die", 20s);
+        QVERIFY2(outcome.status == RunStatus::Died || outcome.status == RunStatus::Killed, describe(outcome));
+        QTRY_VERIFY_WITH_TIMEOUT(!kernel->isAlive(), 10'000);
+        QCOMPARE(count(), before + taken);
+    }
+
     void forgedMarkersAndAnswers()
     {
         const auto kernel = spawnAs("forge");
