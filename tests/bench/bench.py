@@ -81,9 +81,9 @@ def settled_available():
     return last
 
 
-def start(arguments, data):
+def start(arguments, data, *flags):
     command = [arguments.server, "--port", "0", "--host", "127.0.0.1", "--data-dir", data, "--sandbox-dir", data + "/sandbox",
-               "--bench-echo", "true"]
+               "--bench-echo", "true", *flags]
     if arguments.python_env:
         command += ["--python-env", arguments.python_env]
     began = time.monotonic()
@@ -114,6 +114,27 @@ def warm_calls(port, calls):
     row("bare echo route", sorted(echo))
     row("GET /health", sorted(ping))
     row('execute_code("1+1") over /mcp', sorted(execute))
+
+
+def history(port, arguments, calls):
+    """The same calls on this server and on one that keeps no history, in turn."""
+    print("Warm calls with and without the run history (two servers, interleaved)")
+    data = tempfile.mkdtemp(prefix="power-bench-")
+    os.chmod(data, 0o755)
+    server, facts = start(arguments, data, "--history-runs", "0")
+    try:
+        kept, plain = Door(port), Door(facts["port"])
+        kept.run("history", "1+1"), plain.run("history", "1+1")
+        times = {kept: [], plain: []}
+        for number in range(calls):
+            for door in (kept, plain) if number % 2 else (plain, kept):
+                times[door] += timed(lambda: door.run("history", "1+1"), 1)
+        row("1+1, history kept", sorted(times[kept]))
+        row("1+1, no history", sorted(times[plain]))
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(30)
+        shutil.rmtree(data, ignore_errors=True)
 
 
 def first_results(port, python, count):
@@ -182,6 +203,7 @@ def main():
         port = facts["port"]
         print(f"Start: listening after {facts['listening'] * 1000:.0f} ms, first cell done after {facts['ready'] * 1000:.0f} ms")
         warm_calls(port, arguments.calls)
+        history(port, arguments, arguments.calls)
         first_results(port, python, 20)
         memory(port, arguments.sessions)
         crowd(port, arguments.sessions, 10)
