@@ -118,6 +118,7 @@ def memory(server, sessions):
 
 
 def big(server, megabytes):
+    time.sleep(3)  # the others have theirs
     door, taken = Door(server.port), server.report()["taken"]
     rows = (megabytes << 20) // 64
     door.run("big", f"d = pd.DataFrame(np.full(({rows}, 8), 1.5))")
