@@ -9,9 +9,9 @@ import subprocess
 import sys
 
 import _power
-from power_kernel import asks, cell, checkpoint, display, figures, hooks, names, shell, streams
+from power_kernel import asks, cell, checkpoint, display, figures, hooks, names, settings, shell, snapshot, streams
 
-RUN, TASK, CHECKPOINT, READY, DONE = 1, 2, 4, 16, 18
+RUN, TASK, CHECKPOINT, SNAPSHOT, READY, DONE = 1, 2, 4, 6, 16, 18
 
 MAX_META = 36_000  # of the 64 KiB of a frame; RESULT may take 24,000 more
 
@@ -31,9 +31,16 @@ def prepare():
     pandas = sys.modules.get("pandas")
     if pandas is not None:
         pandas.set_option("display.width", 160)  # nobody's terminal is 80 columns wide here
+    settings.prepare()
     from power_kernel import tasks  # compiled before the fork
 
     tasks.handlers
+    try:
+        from power_kernel import snapreader
+
+        snapreader.HEAD
+    except ImportError:
+        pass  # cloudpickle is missing: a snapshot will say so
 
 
 class Quit:
@@ -175,6 +182,7 @@ def main(info):
     directory = figures.workspace = os.getcwd()
     session = cell.Session(state["shell"])
     session.start(directory)
+    settings.remember()
     _power.send(READY, json.dumps({"pid": os.getpid(), "python": platform.python_version()}).encode(), b"")
     failures = 0
     while True:
@@ -190,6 +198,8 @@ def main(info):
                 task(session, meta)
             elif kind == CHECKPOINT:
                 checkpoint.take(session)
+            elif kind == SNAPSHOT:
+                snapshot.take(session, meta)
             failures = 0
         except ConnectionError:
             os._exit(0)
@@ -204,6 +214,8 @@ def main(info):
                 failures += 1
                 done["error"]["hint"] = BROKEN + (REPLACED if failures > 1 else STAYS)
             done.update(count=session.count, variables=0)
+            if "run" not in meta:
+                continue
             send_done(meta["run"], done, b"", [])
             if failures > 1:
                 os._exit(70)

@@ -125,7 +125,13 @@ def query(session, meta):
     return forked(lambda: select_rows(session, sql, limit, offset))
 
 
-handlers = {"query": query, "frames": frames}
+def restore(session, meta):
+    from power_kernel import snapshot
+
+    return snapshot.restore(session, meta)
+
+
+handlers = {"query": query, "frames": frames, "restore": restore}
 
 
 def run(session, meta):

@@ -158,7 +158,10 @@ void Application::buildServices()
     sessions.kernel.keptOutputBytes = m_settings.maxOutputSize;
     sessions.maxSessions = int(m_settings.maxSessions);
     sessions.idleKernel = std::chrono::minutes(m_settings.sessionIdleMinutes);
-    m_sessions = std::make_unique<sessions::SessionService>(sessions, *m_kernels, *m_workspaces, *m_files, *m_records);
+    m_snapshotStore = files::SnapshotStore::onDisk(m_settings.dataDir + QStringLiteral("/snapshots"));
+    const sessions::Snapshots::Config snapshots{m_settings.snapshotMaxMb << 20, sessions.kernel.memoryBytes};
+    m_snapshots = std::make_unique<sessions::Snapshots>(snapshots, *m_snapshotStore, *m_kernels);
+    m_sessions = std::make_unique<sessions::SessionService>(sessions, *m_kernels, *m_workspaces, *m_files, *m_records, *m_snapshots);
 }
 
 Result<Done> Application::buildDoors()

@@ -5,6 +5,7 @@
 #include "http/HttpServer.h"
 #include "operations/Services.h"
 #include "sessions/SessionRecords.h"
+#include "sessions/Snapshots.h"
 #include "storage/ManagedCluster.h"
 #include <QElapsedTimer>
 
@@ -56,6 +57,8 @@ private:
     std::unique_ptr<files::FileStore> m_files;
     std::unique_ptr<net::Fetcher> m_fetcher;
     std::unique_ptr<sessions::SessionRecords> m_records;
+    std::unique_ptr<files::SnapshotStore> m_snapshotStore;
+    std::unique_ptr<sessions::Snapshots> m_snapshots;
     std::unique_ptr<sessions::SessionService> m_sessions;
     std::unique_ptr<operations::Services> m_services;
     operations::Registry m_registry;

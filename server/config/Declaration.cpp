@@ -81,6 +81,8 @@ std::vector<Declaration> build()
     t.number("MAX_SESSIONS", &Settings::maxSessions, "0", 0, 100'000, "Live kernels at a time.", "by memory");
     t.number("SESSION_IDLE_MINUTES", &Settings::sessionIdleMinutes, "240", 0, 525'600,
              "Minutes after which an idle session's kernel is retired; 0 = never.");
+    t.number("SNAPSHOT_MAX_MB", &Settings::snapshotMaxMb, "1024", 0, megabytes,
+             "Largest state of a session that is kept on disk for restarts, in MB; what does not fit is named; 0 = none is kept.");
     t.number("CHECKPOINTS_PER_SECOND", &Settings::checkpointsPerSecond, "10", 0, 100,
              "Copies of idle kernels that are made in all, for sessions to go on from when a kernel dies; 0 = none.");
     t.number("MAX_SESSION_DISK_MB", &Settings::maxSessionDiskMb, "2048", 1, megabytes, "Disk space of one session, in MB.");

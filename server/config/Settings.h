@@ -35,6 +35,7 @@ public:
     qint64 totalMemoryMb = 0;     // of all kernels; 0 = by machine
     qint64 maxSessions = 0;       // 0 = by memory
     qint64 sessionIdleMinutes = 0; // 0 = never
+    qint64 snapshotMaxMb = 0;     // of one session; 0 = no snapshots
     qint64 checkpointsPerSecond = 0; // of all sessions together; 0 = none are taken
     qint64 maxSessionDiskMb = 0, maxSessionProcesses = 0, maxRunOutputMb = 0;
     qint64 maxConcurrentJobs = 0, jobTimeout = 0 /* s */, jobCleanupHours = 0;

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <pybind11/embed.h>
 #include <pybind11/stl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <utility>
 
@@ -22,7 +23,7 @@ namespace
 {
 std::unique_ptr<Channel> control;
 std::mutex sendLock;
-std::vector<int> arrived; // descriptors that came with the last bytes: a Checkpoint frame's socket
+std::vector<int> arrived; // descriptors that came with the last bytes, for the frame they belong to
 
 std::string_view bytesOf(const py::buffer_info &info)
 {
@@ -125,6 +126,39 @@ py::tuple checkpoint()
     }
     return py::make_tuple("resumed", py::bytes(result.resume.meta), py::bytes(result.resume.blob));
 }
+
+// The descriptor that came with the present frame, now the caller's; -1: none.
+int takeDescriptor()
+{
+    const std::vector<int> descriptors = std::exchange(arrived, {});
+    for (std::size_t i = 0; i + 1 < descriptors.size(); ++i)
+        ::close(descriptors[i]);
+    return descriptors.empty() ? -1 : descriptors.back();
+}
+
+// A part of a file in memory: read when it is touched, and what is written stays private. Offset on a page.
+class Mapping
+{
+public:
+    Mapping(int descriptor, std::int64_t offset, std::int64_t size) : m_size(std::size_t(size))
+    {
+        m_data = ::mmap(nullptr, m_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, descriptor, offset);
+        if (m_data != MAP_FAILED) return;
+        PyErr_SetFromErrno(PyExc_OSError);
+        throw py::error_already_set();
+    }
+    ~Mapping() { ::munmap(m_data, m_size); }
+    Mapping(const Mapping &) = delete;
+    Mapping &operator=(const Mapping &) = delete;
+    py::buffer_info buffer()
+    {
+        return {static_cast<unsigned char *>(m_data), py::ssize_t(m_size), false};
+    }
+
+private:
+    void *m_data;
+    std::size_t m_size;
+};
 } // namespace
 
 void setControlSocket(int socket)
@@ -145,6 +179,10 @@ PYBIND11_EMBEDDED_MODULE(_power, m)
     m.def("receive", &power::kernel::receive);
     m.def("receive_within", &power::kernel::receiveWithin);
     m.def("checkpoint", &power::kernel::checkpoint);
+    m.def("take_descriptor", &power::kernel::takeDescriptor);
+    py::class_<Mapping>(m, "Mapping", py::buffer_protocol())
+        .def(py::init<int, std::int64_t, std::int64_t>())
+        .def_buffer(&Mapping::buffer);
     m.def("forked", [] { return inForkedChild(); });
     m.def("map_paths",
           [](std::vector<std::pair<std::string, std::string>> rules) { mapPaths(std::move(rules)); });

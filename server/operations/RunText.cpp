@@ -104,13 +104,17 @@ QString tracebackText(const RunOutcome &outcome)
     return traceback;
 }
 
-QString whatIsLeft(const RunOutcome &outcome)
+QString whatIsLeft(const sessions::RunReport &report)
 {
+    const RunOutcome &outcome = report.outcome;
+    if (!outcome.restored && report.snapshotCell >= 0)
+        return QStringLiteral("The next call restores the session from its snapshot to after cell %1; files are kept.").arg(report.snapshotCell);
     return outcome.restored ? outcome.restored->text() : QStringLiteral("Variables are lost, files are kept.");
 }
 
-QString whatHappened(const RunOutcome &outcome)
+QString whatHappened(const sessions::RunReport &report)
 {
+    const RunOutcome &outcome = report.outcome;
     const QString stage = outcome.hardInterrupt ? QStringLiteral("interrupted (hard: it ignored the first interrupt)")
                                                 : QStringLiteral("interrupted");
     switch (outcome.status) {
@@ -124,10 +128,10 @@ QString whatHappened(const RunOutcome &outcome)
     case RunStatus::Killed:
         return QStringLiteral("The kernel was ended: %1%2%3. %4")
             .arg(outcome.cause, outcome.limit.isEmpty() ? QString() : QStringLiteral(", limit %1").arg(outcome.limit),
-                 outcome.peak.isEmpty() ? QString() : QStringLiteral(", reached %1").arg(outcome.peak), whatIsLeft(outcome));
+                 outcome.peak.isEmpty() ? QString() : QStringLiteral(", reached %1").arg(outcome.peak), whatIsLeft(report));
     case RunStatus::Died:
         return QStringLiteral("The kernel died: %1%2. %3")
-            .arg(outcome.cause, outcome.peak.isEmpty() ? QString() : QStringLiteral(" (%1)").arg(outcome.peak), whatIsLeft(outcome));
+            .arg(outcome.cause, outcome.peak.isEmpty() ? QString() : QStringLiteral(" (%1)").arg(outcome.peak), whatIsLeft(report));
     }
     return {};
 }
@@ -212,7 +216,7 @@ QList<Block> runBlocks(const sessions::RunReport &report, const QString &baseUrl
     if (!outcome.result.isNull() && !outcome.result.isUndefined())
         addLine(text, QStringLiteral("RESULT: ") + QString::fromUtf8(QJsonDocument(QJsonArray{outcome.result})
                                                                       .toJson(QJsonDocument::Compact).mid(1).chopped(1)));
-    if (const QString happened = whatHappened(outcome); !happened.isEmpty())
+    if (const QString happened = whatHappened(report); !happened.isEmpty())
         addLine(text, happened);
     if (outcome.status == RunStatus::Error) {
         addLine(text, QStringLiteral("Execution Error: ") + errorHeadline(outcome));
@@ -307,11 +311,12 @@ QJsonObject runData(const sessions::RunReport &report, const QString &baseUrl)
                      {QStringLiteral("variable_count"), outcome.variables},
                      {QStringLiteral("session_persisted"), outcome.variablesSurvived},
                      {QStringLiteral("session_new"), report.sessionIsNew},
-                     {QStringLiteral("note"), report.kernelNote}}},
+                     {QStringLiteral("note"), report.kernelNote},
+                     {QStringLiteral("restored"), report.restored.isEmpty() ? QJsonValue() : QJsonValue(report.restored)}}},
         {QStringLiteral("notes"), QJsonArray::fromStringList(outcome.notes)},
     };
     if (outcome.status != RunStatus::Ok) {
-        const QString headline = outcome.status == RunStatus::Error ? errorHeadline(outcome) : whatHappened(outcome);
+        const QString headline = outcome.status == RunStatus::Error ? errorHeadline(outcome) : whatHappened(report);
         data.insert(QStringLiteral("error_message"), headline);
         data.insert(QStringLiteral("error_traceback"), outcome.traceback);
         data.insert(QStringLiteral("failure"), failureFacts(report));

@@ -5,14 +5,11 @@ namespace power::sessions {
 QString LiveSession::kernelNote(bool existedBefore) const
 {
     if (!lossReason.isEmpty())
-        return QStringLiteral("The kernel of session '%1' is new: %2 Earlier variables are gone; files remain.")
-            .arg(key.id, lossReason);
+        return QStringLiteral("The kernel of session '%1' is new: %2").arg(key.id, lossReason);
     if (hadKernel)
-        return QStringLiteral("The kernel of session '%1' is new. Earlier variables are gone; files remain.").arg(key.id);
+        return QStringLiteral("The kernel of session '%1' is new.").arg(key.id);
     if (existedBefore)
-        return QStringLiteral("The kernel of session '%1' is new: the server was restarted since it was last used. "
-                              "Earlier variables are gone; files remain.")
-            .arg(key.id);
+        return QStringLiteral("The kernel of session '%1' is new: the server was restarted since it was last used.").arg(key.id);
     return QStringLiteral("Session '%1' is new: it has no variables or files yet.").arg(key.id);
 }
 

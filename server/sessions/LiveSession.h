@@ -3,6 +3,7 @@
 #include "sessions/InputHashes.h"
 #include "sessions/RunQueue.h"
 #include "sessions/Session.h"
+#include "sessions/Snapshots.h"
 #include "workspace/Workspace.h"
 
 namespace power::sessions {
@@ -22,12 +23,16 @@ public:
     bool manyFiles = false;      // looking for changes takes long: not on the event loop
     QString lossReason;          // why the last kernel is gone
     QString untold;              // the note on the present kernel, until a run has told it
+    Restored restored;           // what the present kernel began with, until a run has told it
+    SnapshotState snapshot;
+    OneShot<Done> snapshotDone;  // of the one that is being written
+    int lastCell = 0;            // the newest that ran, in this life of the server
     int executionCount = 0;
     int variables = 0;
     QDateTime lastUsed = QDateTime::currentDateTimeUtc();
 
     bool kernelAlive() const { return kernel && kernel->isAlive(); }
-    // What an agent must know before it relies on variables, for a kernel that is about to be started.
+    // Why the kernel that is about to be started is new: what an agent must know before it relies on variables.
     QString kernelNote(bool existedBefore) const;
 };
 

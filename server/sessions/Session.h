@@ -80,6 +80,8 @@ struct RunReport {
     bool sessionIsNew = false;       // made by this call
     QString kernelNote;              // the kernel is new, or was restored since the last call, and why; empty for a warm one
     bool kernelIsNew = false;        // without earlier variables
+    QJsonObject restored;            // the kernel is new and began with a snapshot: see restoredFacts()
+    int snapshotCell = -1;           // variables were lost, and the next call restores them as after this cell
     std::chrono::milliseconds queuedFor{0};
     int queuePosition = 0;           // at arrival, 0 = ran at once
 };

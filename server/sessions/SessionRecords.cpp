@@ -179,6 +179,25 @@ QCoro::Task<Result<std::optional<SessionInfo>>> SessionRecords::get(SessionKey k
     co_return found;
 }
 
+QCoro::Task<Result<int>> SessionRecords::lastCell(SessionKey key, QDateTime since)
+{
+    storage::Job<int> job = [key, since](QSqlDatabase &connection) -> Result<int> {
+        QSqlQuery query(connection);
+        query.prepare(QStringLiteral("SELECT COALESCE(max(execution_count), 0) FROM power.runs WHERE principal = ? AND session_id = ? "
+                                     "AND started_at > ?::timestamptz"));
+        query.addBindValue(key.principal);
+        query.addBindValue(key.id);
+        query.addBindValue(since.toUTC().toString(Qt::ISODateWithMs));
+        const Result<Done> done = execute(query, "read the runs");
+        if (!done)
+            return Unexpected<Error>{done.error()};
+        return query.next() ? query.value(0).toInt() : 0;
+    };
+    const storage::Lane lane = storage::Lane::Short;
+    auto found = co_await m_database.run<int>(lane, kDeadline, std::move(job));
+    co_return found;
+}
+
 void SessionRecords::noteUse(const SessionKey &key)
 {
     // last_used need not be exact: one record a minute and session.

@@ -42,13 +42,14 @@ QCoro::Task<Result<QByteArray>> callRecorded(supervisor::CellCall tools, std::we
 } // namespace
 
 SessionService::SessionService(Config config, supervisor::KernelHost &host, workspace::Workspaces &workspaces,
-                               files::FileStore &files, SessionRecords &records, QObject *parent)
+                               files::FileStore &files, SessionRecords &records, Snapshots &snapshots, QObject *parent)
     : QObject(parent)
     , m_config(std::move(config))
     , m_host(host)
     , m_workspaces(workspaces)
     , m_files(files)
     , m_records(records)
+    , m_snapshots(snapshots)
 {
     if (m_config.idleKernel.count() > 0) {
         connect(&m_idleTimer, &QTimer::timeout, this, &SessionService::evictExpired);
@@ -120,88 +121,6 @@ void SessionService::tellFilesChanged(const SessionKey &key, const QStringList &
         Q_EMIT filesChanged(key, shown, gone);
 }
 
-QCoro::Task<Result<Done>> SessionService::ensureKernel(std::shared_ptr<LiveSession> session, CancelToken cancel)
-{
-    if (session->kernelAlive())
-        co_return Done{};
-    session->untold = session->kernelNote(!session->isNew);
-    session->kernel.reset();
-    if (m_config.maxSessions > 0 && liveKernels() >= m_config.maxSessions) {
-        const std::chrono::minutes unused{1};
-        const bool made = co_await evictIdlest(session, unused);
-        if (!made)
-            co_return fail(ErrorCode::Busy,
-                           QStringLiteral("All %1 kernels are in use (MAX_SESSIONS).").arg(m_config.maxSessions),
-                           QStringLiteral("Use an existing session, delete one with delete_session, or try again later."));
-    }
-    supervisor::KernelSpec spec;
-    spec.sessionId = session->key.id;
-    spec.workspace = session->workspace->hostPath();
-    spec.scratch = session->workspace->scratchPath();
-    spec.uid = session->workspace->uid();
-    spec.gid = session->workspace->gid();
-    spec.limits = m_config.kernel;
-    auto spawned = co_await m_host.spawn(spec, cancel);
-    if (!spawned && spawned.error().code == ErrorCode::Busy) {
-        const std::chrono::minutes unused{1};
-        const bool made = co_await evictIdlest(session, unused);
-        if (made)
-            spawned = co_await m_host.spawn(spec, cancel);
-    }
-    if (!spawned)
-        co_return Unexpected<Error>{spawned.error()};
-    const Result<Done> still = mayStart(*session); // else the fresh kernel ends with `spawned`
-    if (!still)
-        co_return still;
-    session->kernel = std::move(*spawned);
-    session->hadKernel = true;
-    session->lossReason.clear();
-    session->executionCount = 0;
-    session->variables = 0;
-    std::weak_ptr<LiveSession> weak = session;
-    session->kernel->onDeath([weak] {
-        if (auto dead = weak.lock(); dead && dead->kernel) {
-            dead->lossReason = dead->kernel->deathReason();
-            log::info("variables_lost", {{QStringLiteral("session"), dead->key.id},
-                                         {QStringLiteral("reason"), dead->lossReason}});
-        }
-    });
-    co_return Done{};
-}
-
-QCoro::Task<bool> SessionService::evictIdlest(std::shared_ptr<LiveSession> except, std::chrono::minutes unusedFor)
-{
-    std::shared_ptr<LiveSession> idlest;
-    const QDateTime limit = QDateTime::currentDateTimeUtc().addSecs(-std::chrono::seconds(unusedFor).count());
-    for (const auto &session : std::as_const(m_live)) {
-        if (session == except || !session->kernelAlive() || session->queue.isBusy() || session->lastUsed > limit)
-            continue;
-        if (!idlest || session->lastUsed < idlest->lastUsed)
-            idlest = session;
-    }
-    if (!idlest)
-        co_return false;
-    idlest->lossReason = QStringLiteral("it was ended to make room, being the longest unused one.");
-    log::info("kernel_evicted", {{QStringLiteral("session"), idlest->key.id}});
-    auto kernel = std::move(idlest->kernel);
-    co_await kernel->stop();
-    co_return true;
-}
-
-void SessionService::evictExpired()
-{
-    const QDateTime limit =
-        QDateTime::currentDateTimeUtc().addSecs(-std::chrono::seconds(m_config.idleKernel).count());
-    for (const auto &session : std::as_const(m_live)) {
-        if (!session->kernelAlive() || session->queue.isBusy() || session->lastUsed > limit)
-            continue;
-        session->lossReason = QStringLiteral("it was unused for %1 minutes (SESSION_IDLE_MINUTES).")
-                                  .arg(m_config.idleKernel.count());
-        log::info("kernel_evicted", {{QStringLiteral("session"), session->key.id}});
-        session->kernel.reset();
-    }
-}
-
 QCoro::Task<Result<RunReport>> SessionService::run(RunCall call)
 {
     auto opened = open(call.key);
@@ -248,7 +167,8 @@ QCoro::Task<Result<RunReport>> SessionService::run(RunCall call)
     if (const auto restored = session->kernel->takeRestoration())
         report->kernelNote = restored->reason + u' ' + restored->text();
     else
-        report->kernelIsNew = !report->kernelNote.isEmpty();
+        report->kernelIsNew = !report->kernelNote.isEmpty() && !session->restored.ok;
+    report->restored = std::exchange(session->restored, Restored()).facts;
     if (report->kernelIsNew && !report->sessionIsNew)
         report->remaining = co_await remainingFiles(session);
 
@@ -282,7 +202,12 @@ QCoro::Task<Result<RunReport>> SessionService::run(RunCall call)
     session->lastUsed = QDateTime::currentDateTimeUtc();
     session->executionCount = report->outcome.executionCount;
     session->variables = report->outcome.variables;
+    session->lastCell = std::max(session->lastCell, session->executionCount);
+    if (session->kernelAlive())
+        m_snapshots.noteRun(session);
     if (!report->outcome.variablesSurvived) {
+        if (!report->outcome.restored && m_snapshots.isOn())
+            report->snapshotCell = session->snapshot.cell;
         if (session->lossReason.isEmpty())
             session->lossReason = session->kernel ? session->kernel->deathReason() : report->outcome.cause;
         report->remaining = co_await remainingFiles(session);
@@ -560,7 +485,12 @@ QCoro::Task<Result<Done>> SessionService::remove(SessionKey key)
         live->kernel.reset();
     }
     workspace::Workspaces *workspaces = &m_workspaces;
-    std::function<Result<Done>()> work = [workspaces, key] { return workspaces->removeSession(key.slug, key.id); };
+    files::SnapshotStore *snapshots = &m_snapshots.store();
+    const files::SnapshotKey kept = Snapshots::keyOf(key);
+    std::function<Result<Done>()> work = [workspaces, snapshots, key, kept] {
+        snapshots->removeSession(kept.owner, kept.session);
+        return workspaces->removeSession(key.slug, key.id);
+    };
     const Result<Done> gone = co_await offload<Done>(std::move(work));
     if (live && m_live.value(key.text()) == live)
         m_live.remove(key.text());
@@ -581,6 +511,7 @@ QCoro::Task<> SessionService::stop()
 {
     m_idleTimer.stop();
     m_stopping = true;
+    co_await saveAll();
     // All at once: the end of a kernel without a zygote to report it takes seconds.
     std::vector<QCoro::Task<>> ends;
     for (const auto &session : std::as_const(m_live)) {

@@ -10,6 +10,7 @@
 namespace power::sessions {
 
 class SessionRecords;
+class Snapshots;
 class LiveSession;
 
 // SessionService: created on first use, kept until deleted. Variables live as long as the kernel; every loss is
@@ -25,7 +26,7 @@ public:
         std::chrono::minutes idleKernel{0};        // a kernel unused that long is ended; 0 = only under memory pressure
     };
     SessionService(Config config, supervisor::KernelHost &host, workspace::Workspaces &workspaces,
-                   files::FileStore &files, SessionRecords &records, QObject *parent = nullptr);
+                   files::FileStore &files, SessionRecords &records, Snapshots &snapshots, QObject *parent = nullptr);
     ~SessionService() override;
 
     // Runs one cell; waits for its turn. Errors: Busy (queue full, or its turn did not come within the timeout: with
@@ -65,7 +66,14 @@ Q_SIGNALS:
 private:
     Result<std::shared_ptr<LiveSession>> open(const SessionKey &key);
     QCoro::Task<Result<Done>> ensureKernel(std::shared_ptr<LiveSession> session, CancelToken cancel);
-    QCoro::Task<bool> evictIdlest(std::shared_ptr<LiveSession> except, std::chrono::minutes unusedFor);
+    // The parts of ensureKernel: a kernel, others making room for it when need be; and what it begins with.
+    QCoro::Task<Result<Done>> startKernel(std::shared_ptr<LiveSession> session, CancelToken cancel);
+    QCoro::Task<Result<Done>> bringBack(std::shared_ptr<LiveSession> session, CancelToken cancel);
+    // Ends the kernel of the longest unused session: of one that its snapshot brings back, else of one unused for long.
+    QCoro::Task<bool> evictIdlest(std::shared_ptr<LiveSession> except);
+    // Ends an idle session's kernel behind its snapshot. False: it is in use, or (onlySaved) could not be saved.
+    QCoro::Task<bool> retire(std::shared_ptr<LiveSession> session, QString reason, bool onlySaved);
+    QCoro::Task<> saveAll();
     // Error: the session was deleted or the server stops; nothing may start.
     Result<Done> mayStart(const LiveSession &session) const;
     // Change detection; a workspace with very many files is looked at beside the event loop.
@@ -84,6 +92,7 @@ private:
     workspace::Workspaces &m_workspaces;
     files::FileStore &m_files;
     SessionRecords &m_records;
+    Snapshots &m_snapshots;
     QHash<QString, std::shared_ptr<LiveSession>> m_live;
     QTimer m_idleTimer;
     bool m_stopping = false;

@@ -48,6 +48,11 @@ public:
         const OneShot<RunOutcome> shot = m_process->task(std::move(request));
         return outcomeOf(shot);
     }
+    QCoro::Task<Result<SnapshotSummary>> snapshot(SnapshotOrder order) override
+    {
+        const OneShot<SnapshotSummary> shot = m_process->snapshot(std::move(order));
+        return summaryOf(shot);
+    }
     void interrupt() override { m_process->interrupt(); }
     bool isAlive() const override { return m_process->isAlive(); }
     std::optional<Restoration> takeRestoration() override { return m_process->takeRestoration(); }
@@ -71,6 +76,14 @@ private:
         const CancelToken none;
         Result<RunOutcome> result = co_await shot.wait(unlimited, none);
         co_return std::move(result.value());
+    }
+    // The reader has a time limit of its own.
+    static QCoro::Task<Result<SnapshotSummary>> summaryOf(OneShot<SnapshotSummary> shot)
+    {
+        const std::chrono::milliseconds unlimited{0};
+        const CancelToken none;
+        Result<SnapshotSummary> result = co_await shot.wait(unlimited, none);
+        co_return result;
     }
     static QCoro::Task<> goneOf(std::shared_ptr<KernelProcess> process)
     {

@@ -82,6 +82,29 @@ struct TaskRequest {
     std::chrono::milliseconds timeout{60'000};
     CancelToken cancel;
     QByteArray blob{};          // what goes along with the arguments
+    int descriptor = -1;        // handed down to the kernel with the request; stays the caller's
+};
+
+// A name that a snapshot does not carry.
+struct SkippedName {
+    QString name, type, reason;
+};
+
+struct SnapshotSummary {
+    int cell = 0;               // it holds the state after this cell (execution count)
+    int saved = 0;              // names
+    QList<SkippedName> skipped; // at most 200
+    int skippedCount = 0;
+    qint64 bytes = 0;
+};
+
+struct SnapshotOrder {
+    qint64 limitBytes = 1ll << 30;
+    qint64 allowanceBytes = 0;  // what the process that writes may make its own by touching it; 0 = unlimited
+    QStringList skip;           // names that are left out
+    std::chrono::milliseconds timeout{180'000};
+    // The bytes in order, in a thread of its own; an error ends the snapshot.
+    std::function<Result<Done>(QByteArrayView)> take;
 };
 
 // What a session went back to when its kernel was gone.
@@ -133,6 +156,10 @@ public:
     virtual ~Kernel() = default;
     virtual QCoro::Task<RunOutcome> run(RunRequest request) = 0;
     virtual QCoro::Task<RunOutcome> task(TaskRequest request) = 0;
+    // The state of the session now, written by a forked child at the lowest priority: the kernel goes on at once. The
+    // bytes are for the task "restore" of another kernel. Errors are parts of a sentence: Busy (something runs), Timeout,
+    // TooLarge, Unavailable; details.at names the variable it was at.
+    virtual QCoro::Task<Result<SnapshotSummary>> snapshot(SnapshotOrder order) = 0;
     // SIGINT for the current run, if any.
     virtual void interrupt() = 0;
     virtual bool isAlive() const = 0;

@@ -2,6 +2,7 @@
 #include "base/Log.h"
 #include "supervisor/KernelRun.h"
 #include "supervisor/Words.h"
+#include <cstring>
 #include <sys/epoll.h>
 
 namespace power::supervisor {
@@ -21,6 +22,26 @@ constexpr auto kQuiet = 100ms;     // output that waits for a marker is let go a
 std::size_t index(Pipe pipe)
 {
     return std::size_t(pipe);
+}
+
+// As send(2), with a descriptor that goes along with the first byte (-1: none).
+ssize_t sendSome(int socket, QByteArrayView bytes, int descriptor)
+{
+    iovec part{const_cast<char *>(bytes.data()), std::size_t(bytes.size())};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    if (descriptor >= 0) {
+        message.msg_control = control;
+        message.msg_controllen = sizeof control;
+        cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int));
+        std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+    }
+    return ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 } // namespace
 
@@ -236,8 +257,8 @@ void KernelProcess::drainPipes(std::optional<quint64> epoch)
 void KernelProcess::write()
 {
     while (m_sent < m_outgoing.size()) {
-        const ssize_t sent = ::send(m_channels.control.get(), m_outgoing.constData() + m_sent,
-                                    std::size_t(m_outgoing.size() - m_sent), MSG_NOSIGNAL | MSG_DONTWAIT);
+        const ssize_t sent = sendSome(m_channels.control.get(), {m_outgoing.constData() + m_sent, m_outgoing.size() - m_sent},
+                                      std::exchange(m_handDown, -1));
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0 && errno == EAGAIN) {

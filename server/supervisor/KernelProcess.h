@@ -66,6 +66,8 @@ public:
 
     OneShot<RunOutcome> run(RunRequest request);
     OneShot<RunOutcome> task(TaskRequest request);
+    // See Kernel::snapshot.
+    OneShot<SnapshotSummary> snapshot(SnapshotOrder order);
     void interrupt();
     // Of the question `number` of the run `runId`; passed over when that run or that wait has ended.
     void answer(const QString &runId, quint64 number, Result<QByteArray> result);
@@ -184,6 +186,7 @@ private:
     OutputMerger m_merger;
     QByteArray m_outgoing;
     qsizetype m_sent = 0;
+    int m_handDown = -1;      // goes along with the first byte of m_outgoing
     std::unique_ptr<Run> m_run;
     QTimer m_deadline, m_step, m_quiet, m_pause, m_exitTimer, m_treeTimer, m_copyTimer;
     QElapsedTimer m_dead;

@@ -49,7 +49,11 @@ OneShot<RunOutcome> KernelProcess::task(TaskRequest request)
 {
     QJsonObject meta = request.arguments;
     meta.insert(QStringLiteral("task"), request.task);
-    return begin(wire::FrameType::Task, request.runId, std::move(meta), request.blob, request.timeout, request.cancel, {});
+    m_handDown = request.descriptor;
+    OneShot<RunOutcome> shot =
+        begin(wire::FrameType::Task, request.runId, std::move(meta), request.blob, request.timeout, request.cancel, {});
+    m_handDown = -1;
+    return shot;
 }
 
 RunOutcome KernelProcess::goneOutcome() const

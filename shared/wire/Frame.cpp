@@ -27,6 +27,7 @@ bool knownType(std::uint32_t type)
     case FrameType::Answer:
     case FrameType::Checkpoint:
     case FrameType::Resume:
+    case FrameType::Snapshot:
     case FrameType::Ready:
     case FrameType::Display:
     case FrameType::Done:
@@ -34,6 +35,8 @@ bool knownType(std::uint32_t type)
     case FrameType::Checkpointed:
     case FrameType::Parked:
     case FrameType::Resumed:
+    case FrameType::SnapshotData:
+    case FrameType::SnapshotEnd:
     case FrameType::Spawn:
     case FrameType::Kill:
     case FrameType::Adopt:

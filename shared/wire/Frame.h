@@ -17,6 +17,7 @@ enum class FrameType : std::uint16_t {
     Task = 2,
     Answer = 3,
     Checkpoint = 4,
+    Snapshot = 6,
     // server -> checkpoint
     Resume = 5,
     // kernel -> server
@@ -28,6 +29,9 @@ enum class FrameType : std::uint16_t {
     // checkpoint -> server
     Parked = 21,
     Resumed = 22,
+    // a kernel's forked child -> server, on a socket of its own
+    SnapshotData = 23,
+    SnapshotEnd = 24,
     // server -> zygote
     Spawn = 32,
     Kill = 33,

@@ -1,0 +1,72 @@
+// Where the state of sessions is kept: opaque bytes with a few facts, by session and name.
+#pragma once
+#include "base/Error.h"
+#include "workspace/Workspace.h"
+#include <QDateTime>
+#include <QJsonObject>
+#include <QPair>
+
+namespace power::files
+{
+
+// Of which session; an empty name is the automatic snapshot, others are checkpoints that somebody named.
+struct SnapshotKey {
+    QString owner;   // the principal's slug, "owner" for the owner
+    QString session;
+    QString name;
+};
+
+struct SnapshotFacts {
+    int cell = 0;          // the state after this cell
+    QString python;        // "3.11.2"
+    qint64 size = 0;       // of the opaque bytes
+    QDateTime created;
+    QJsonObject about;     // what the service wants to know again: names that are not carried ...
+};
+
+// SnapshotStore: what is stored is durable and whole: a crash leaves the one before. The bytes come from sandboxes and
+// are never looked into, only checked against the checksum that was taken when they came. Thread: any; everything
+// blocks on the disk.
+class SnapshotStore
+{
+public:
+    virtual ~SnapshotStore() = default;
+    // Below `directory`: <owner>/<session>/<name>.snapshot, beside it what was set aside (.damaged). Made 0700.
+    static std::unique_ptr<SnapshotStore> onDisk(QString directory);
+
+    // Destroyed without commit it leaves nothing. Errors: Unavailable (disk).
+    class Writer
+    {
+    public:
+        virtual ~Writer() = default;
+        virtual Result<Done> write(QByteArrayView bytes) = 0;
+        // In place of the one before. `facts.size` is filled in.
+        virtual Result<Done> commit(SnapshotFacts facts) = 0;
+    };
+    virtual Result<std::unique_ptr<Writer>> create(const SnapshotKey &key) = 0;
+
+    struct Opened {
+        workspace::Descriptor descriptor; // read only
+        qint64 offset = 0;                // of the bytes; a multiple of 4096
+        SnapshotFacts facts;
+    };
+    // Errors: NotFound; Conflict (damaged: does not fit its checksum); Unavailable.
+    virtual Result<Opened> open(const SnapshotKey &key) = 0;
+    // Without reading the bytes. Errors: as open.
+    virtual Result<SnapshotFacts> facts(const SnapshotKey &key) = 0;
+    // Those with a name. Sorted by name.
+    virtual QList<QPair<QString, SnapshotFacts>> named(const QString &owner, const QString &session) = 0;
+    // It is out of the way, and an operator can look at it; an older one that was set aside goes.
+    virtual void setAside(const SnapshotKey &key) = 0;
+    // The same bytes for another key. Errors: NotFound, Unavailable.
+    virtual Result<Done> copy(const SnapshotKey &from, const SnapshotKey &to, const QJsonObject &about) = 0;
+    virtual void remove(const SnapshotKey &key) = 0;
+    virtual void removeSession(const QString &owner, const QString &session) = 0;
+
+    // Files that belong to a named one. Errors: TooLarge (above `limit` bytes in all), Unavailable.
+    virtual Result<int> keepFiles(const SnapshotKey &key, const workspace::Workspace &from, qint64 limit) = 0;
+    // Writes them into a workspace, over what is there. Gives their paths.
+    virtual Result<QStringList> putFilesBack(const SnapshotKey &key, workspace::Workspace &to) = 0;
+};
+
+} // namespace power::files

@@ -1,0 +1,310 @@
+#include "sessions/Snapshots.h"
+#include "base/Ids.h"
+#include "base/Log.h"
+#include "base/Offload.h"
+#include "sessions/LiveSession.h"
+#include "sessions/RestoredText.h"
+#include <QJsonArray>
+#include <QJsonDocument>
+#include <QPointer>
+
+namespace power::sessions {
+
+using namespace std::chrono_literals;
+using files::SnapshotFacts;
+using files::SnapshotStore;
+
+namespace {
+constexpr auto kTick = 500ms;
+constexpr auto kQuietTime = 1500ms;  // after a run; with a tick and the writing: within 5 s
+constexpr auto kBusyTime = 30s;      // a session that is never quiet
+constexpr int kAtOnce = 2;
+constexpr int kTimesItsTime = 8;     // the pause between two is that many times what the last one took
+constexpr auto kLongestPause = 60s;
+constexpr auto kAfterFailure = 30s;  // doubled by each further one
+constexpr auto kSaveWait = 200s;
+constexpr auto kRestoreTime = 180s;
+constexpr qint64 kLeastAllowance = 64ll << 20;
+constexpr qsizetype kMostSkippedNames = 20;
+
+template <typename T>
+std::chrono::milliseconds elapsed(const T &timer)
+{
+    return std::chrono::milliseconds(timer.isValid() ? timer.elapsed() : 0);
+}
+
+QJsonArray skippedFacts(const QList<supervisor::SkippedName> &names)
+{
+    QJsonArray list;
+    for (qsizetype i = 0; i < names.size() && i < kMostSkippedNames; ++i)
+        list.append(QJsonObject{{QStringLiteral("name"), names.at(i).name},
+                                {QStringLiteral("type"), names.at(i).type},
+                                {QStringLiteral("reason"), names.at(i).reason.left(100)}});
+    return list;
+}
+} // namespace
+
+Snapshots::Snapshots(Config config, SnapshotStore &store, supervisor::KernelHost &host, QObject *parent)
+    : QObject(parent), m_config(config), m_store(store), m_host(host)
+{
+    m_timer.setInterval(kTick);
+    connect(&m_timer, &QTimer::timeout, this, [this] { tick(); });
+}
+
+Snapshots::~Snapshots() = default;
+
+files::SnapshotKey Snapshots::keyOf(const SessionKey &key, const QString &name)
+{
+    return {key.slug.isEmpty() ? QStringLiteral("owner") : key.slug, key.id, name};
+}
+
+QString Snapshots::problemOf(const LiveSession &session) const
+{
+    return isOn() ? session.snapshot.problem : QStringLiteral("snapshots are switched off (SNAPSHOT_MAX_MB=0)");
+}
+
+void Snapshots::noteRun(const std::shared_ptr<LiveSession> &session)
+{
+    SnapshotState &state = session->snapshot;
+    if (!state.isDirty())
+        state.changed.start();
+    ++state.changes;
+    state.touched.start();
+    if (!isOn())
+        return;
+    m_dirty.insert(session->key.text(), session);
+    if (!m_timer.isActive())
+        m_timer.start();
+    // One that is never quiet: between this run and the next. The kernel only forks, nobody waits for it.
+    if (elapsed(state.changed) >= kBusyTime && m_writing < kAtOnce && isDue(*session))
+        writeSoon(session);
+}
+
+// Apart from whether it is quiet.
+bool Snapshots::isDue(const LiveSession &session) const
+{
+    const SnapshotState &state = session.snapshot;
+    if (!state.isDirty() || state.saving || session.deleted || !session.kernelAlive())
+        return false;
+    if (state.failures > 0)
+        return elapsed(state.written) >= kAfterFailure * (1 << std::min(state.failures - 1, 6));
+    return !state.written.isValid() || elapsed(state.written) >= std::min<std::chrono::milliseconds>(state.took * kTimesItsTime, kLongestPause);
+}
+
+void Snapshots::tick()
+{
+    std::shared_ptr<LiveSession> oldest;
+    for (auto it = m_dirty.begin(); it != m_dirty.end();) {
+        const std::shared_ptr<LiveSession> session = it->lock();
+        if (!session || !session->snapshot.isDirty() || session->deleted || !session->kernelAlive()) {
+            it = m_dirty.erase(it);
+            continue;
+        }
+        ++it;
+        if (!isDue(*session) || session->queue.isBusy() || elapsed(session->snapshot.touched) < kQuietTime)
+            continue;
+        if (!oldest || elapsed(session->snapshot.changed) > elapsed(oldest->snapshot.changed))
+            oldest = session;
+    }
+    if (m_dirty.isEmpty())
+        m_timer.stop();
+    if (oldest && m_writing < kAtOnce)
+        writeSoon(oldest);
+}
+
+QCoro::Task<> Snapshots::writeSoon(std::shared_ptr<LiveSession> session)
+{
+    const QPointer<Snapshots> self(this);
+    const bool written = co_await write(session);
+    if (self && written && self->m_writing < kAtOnce && !self->m_dirty.isEmpty())
+        self->tick(); // many sessions at once do not wait for the clock
+}
+
+QCoro::Task<bool> Snapshots::write(std::shared_ptr<LiveSession> session)
+{
+    SnapshotState &state = session->snapshot;
+    state.saving = true;
+    state.written.start();
+    ++m_writing;
+    const QPointer<Snapshots> self(this);
+    const qint64 changes = state.changes;
+    const files::SnapshotKey key = keyOf(session->key);
+    SnapshotStore *store = &m_store;
+    const QString python = m_host.zygoteReport().value(QStringLiteral("python")).toString();
+    const QDateTime created = QDateTime::currentDateTimeUtc(); // cells that are lost began later
+
+    // The file is made in the reader's thread, when the first bytes come.
+    struct Target {
+        std::unique_ptr<SnapshotStore::Writer> writer;
+    };
+    auto target = std::make_shared<Target>();
+    supervisor::SnapshotOrder order;
+    order.limitBytes = m_config.limitBytes;
+    if (m_config.memoryBytes > 0)
+        order.allowanceBytes = std::max(m_config.memoryBytes / 10 * 9 - session->kernel->memoryBytes(), kLeastAllowance);
+    order.skip = state.skip;
+    order.take = [target, store, key](QByteArrayView bytes) -> Result<Done> {
+        if (!target->writer) {
+            auto made = store->create(key);
+            if (!made)
+                return Unexpected<Error>{made.error()};
+            target->writer = std::move(*made);
+        }
+        return target->writer->write(bytes);
+    };
+    auto summary = co_await session->kernel->snapshot(std::move(order));
+    Result<Done> stored = Done{};
+    if (summary && !session->deleted) {
+        SnapshotFacts facts;
+        facts.cell = summary->cell;
+        facts.python = python;
+        facts.created = created;
+        facts.about = {{QStringLiteral("saved"), summary->saved},
+                       {QStringLiteral("skipped_count"), summary->skippedCount},
+                       {QStringLiteral("skipped"), skippedFacts(summary->skipped)}};
+        std::function<Result<Done>()> work = [target, facts] { return target->writer->commit(facts); };
+        stored = co_await offload<Done>(std::move(work));
+    }
+    target.reset();
+    if (self)
+        --self->m_writing;
+    state.saving = false;
+    state.took = elapsed(state.written);
+    const bool good = summary && stored && !session->deleted;
+    if (good) {
+        state.saved = changes;
+        state.cell = summary->cell;
+        state.failures = 0;
+        state.problem.clear();
+        if (state.isDirty())
+            state.changed.start(); // what ran meanwhile
+        log::debug("snapshot_written", {{QStringLiteral("session"), session->key.id}, {QStringLiteral("cell"), summary->cell},
+                                        {QStringLiteral("bytes"), summary->bytes}, {QStringLiteral("ms"), qint64(state.took.count())},
+                                        {QStringLiteral("skipped"), summary->skippedCount}});
+    } else if (!session->deleted && session->kernelAlive()) {
+        const Error error = summary ? stored.error() : summary.error();
+        if (error.code == ErrorCode::Busy) { // a run was faster
+            state.written.invalidate();
+        } else {
+            ++state.failures;
+            state.problem = error.message;
+            const QString at = error.details.value(QStringLiteral("at")).toString();
+            if (error.code == ErrorCode::Timeout && !at.isEmpty())
+                state.skip << at;
+            log::warning("snapshot_failed", {{QStringLiteral("session"), session->key.id}, {QStringLiteral("reason"), error.message}});
+        }
+    }
+    session->snapshotDone.resolve(Done{});
+    session->snapshotDone = {};
+    co_return good;
+}
+
+QCoro::Task<bool> Snapshots::save(std::shared_ptr<LiveSession> session)
+{
+    if (!isOn() || !session->kernelAlive())
+        co_return !session->snapshot.isDirty();
+    if (session->snapshot.saving) {
+        const std::chrono::milliseconds most = kSaveWait;
+        const CancelToken none;
+        const OneShot<Done> done = session->snapshotDone;
+        const Result<Done> waited = co_await done.wait(most, none);
+        if (!waited)
+            co_return false;
+    }
+    if (!session->snapshot.isDirty())
+        co_return true;
+    if (!session->kernelAlive() || session->snapshot.saving)
+        co_return false;
+    const bool written = co_await write(session);
+    co_return written && !session->snapshot.isDirty();
+}
+
+QCoro::Task<Result<SnapshotFacts>> Snapshots::facts(SessionKey key, QString name)
+{
+    SnapshotStore *store = &m_store;
+    const files::SnapshotKey which = keyOf(key, name);
+    std::function<Result<SnapshotFacts>()> work = [store, which] { return store->facts(which); };
+    Result<SnapshotFacts> found = co_await offload<SnapshotFacts>(std::move(work));
+    co_return found;
+}
+
+QCoro::Task<Restored> Snapshots::restore(std::shared_ptr<LiveSession> session, int lastCell, QString name, CancelToken cancel)
+{
+    using Opened = SnapshotStore::Opened;
+    Restored restored;
+    if (!isOn() && name.isEmpty())
+        co_return restored;
+    SnapshotStore *store = &m_store;
+    const files::SnapshotKey key = keyOf(session->key, name);
+    const QString python = m_host.zygoteReport().value(QStringLiteral("python")).toString();
+    auto opened = std::make_shared<Opened>();
+    std::function<Result<Done>()> look = [store, key, opened]() -> Result<Done> {
+        auto found = store->open(key);
+        if (!found)
+            return Unexpected<Error>{found.error()};
+        *opened = std::move(*found);
+        return Done{};
+    };
+    const auto begun = std::chrono::steady_clock::now();
+    const Result<Done> found = co_await offload<Done>(std::move(look));
+    if (!found && found.error().code == ErrorCode::NotFound)
+        co_return restored;
+    restored.tried = true;
+    QString trouble;
+    if (!found)
+        trouble = found.error().message;
+    else if (opened->facts.python.section(u'.', 0, 1) != python.section(u'.', 0, 1))
+        trouble = QStringLiteral("the snapshot was made by Python %1, this server runs Python %2").arg(opened->facts.python, python);
+    supervisor::RunOutcome outcome;
+    if (trouble.isEmpty()) {
+        supervisor::TaskRequest request;
+        request.runId = newUuid();
+        request.task = QStringLiteral("restore");
+        request.arguments = {{QStringLiteral("offset"), opened->offset},
+                             {QStringLiteral("size"), opened->facts.size},
+                             {QStringLiteral("count"), std::max(lastCell, opened->facts.cell)},
+                             {QStringLiteral("branch"), opened->facts.about.value(QStringLiteral("branch")).toBool()}};
+        request.timeout = kRestoreTime;
+        request.cancel = cancel;
+        request.descriptor = opened->descriptor.get();
+        outcome = co_await session->kernel->task(std::move(request));
+        if (outcome.status == supervisor::RunStatus::Interrupted && outcome.cause == u"cancelled") {
+            restored.text = QStringLiteral("cancelled");
+            co_return restored;
+        }
+        if (outcome.status != supervisor::RunStatus::Ok)
+            trouble = outcome.errorName.isEmpty() ? QStringLiteral("the kernel ended while it read the snapshot: ") + outcome.errorValue
+                                                  : QStringLiteral("%1: %2").arg(outcome.errorName, outcome.errorValue.left(300));
+    }
+    if (!trouble.isEmpty()) {
+        if (name.isEmpty()) {
+            std::function<Result<Done>()> away = [store, key]() -> Result<Done> {
+                store->setAside(key);
+                return Done{};
+            };
+            const Result<Done> moved = co_await offload<Done>(std::move(away));
+            Q_UNUSED(moved);
+        }
+        log::warning("snapshot_not_restored", {{QStringLiteral("session"), session->key.id}, {QStringLiteral("reason"), trouble}});
+        restored.text = QStringLiteral("Its snapshot could not be restored: %1. Earlier variables are gone; files remain.").arg(trouble);
+        restored.facts = {{QStringLiteral("ok"), false}, {QStringLiteral("reason"), trouble}};
+        co_return restored;
+    }
+    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begun);
+    restored.ok = true;
+    restored.cell = opened->facts.cell;
+    const QJsonObject report = QJsonDocument::fromJson(outcome.payload).object();
+    restored.variables = outcome.variables;
+    restored.facts = restoredFacts(report, opened->facts, lastCell, took);
+    restored.text = restoredText(restored.facts);
+    SnapshotState &state = session->snapshot;
+    if (name.isEmpty()) {
+        state.cell = opened->facts.cell;
+        state.saved = state.changes;
+    }
+    log::info("session_restored", {{QStringLiteral("session"), session->key.id}, {QStringLiteral("cell"), restored.cell},
+                                   {QStringLiteral("ms"), qint64(took.count())}});
+    co_return restored;
+}
+
+} // namespace power::sessions

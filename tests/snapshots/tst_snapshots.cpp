@@ -1,0 +1,205 @@
+// Sessions outlive their server: restarts, kill -9, eviction, and snapshots that are damaged, foreign, hostile or too large.
+#include "../app/ServerProcess.h"
+#include <QDir>
+#include <QFile>
+#include <QJsonArray>
+#include <QJsonDocument>
+#include <QRegularExpression>
+#include <QTest>
+
+using namespace power::test;
+
+namespace {
+QString snapshotFile(const ServerProcess &server, const QString &session)
+{
+    return server.dataDirectory() + QStringLiteral("/snapshots/owner/") + session + QStringLiteral("/latest.snapshot");
+}
+
+// The cell after which the stored snapshot is; -1: there is none.
+int storedCell(const ServerProcess &server, const QString &session)
+{
+    QFile file(snapshotFile(server, session));
+    if (!file.open(QIODevice::ReadOnly))
+        return -1;
+    const QByteArray head = file.read(4096);
+    return QJsonDocument::fromJson(head.mid(head.indexOf('\n') + 1).trimmed()).object().value(QStringLiteral("cell")).toInt(-1);
+}
+
+bool replaceInFile(const QString &path, qint64 from, const QByteArray &what, const QByteArray &by)
+{
+    QFile file(path);
+    if (!file.open(QIODevice::ReadWrite))
+        return false;
+    file.seek(from);
+    const QByteArray bytes = file.readAll();
+    const qsizetype at = what.isEmpty() ? 0 : bytes.indexOf(what);
+    if (at < 0 || !file.seek(from + at))
+        return false;
+    return file.write(by) == by.size();
+}
+} // namespace
+
+class tst_Snapshots : public QObject
+{
+    Q_OBJECT
+
+    ServerProcess m_server;
+    QJsonArray m_kinds, m_around;
+
+    QString ok(const QString &code, const QString &session)
+    {
+        const ToolAnswer answer = m_server.run(code, session);
+        if (answer.isError)
+            qWarning("%s: %s", qPrintable(code.left(80)), qPrintable(answer.text));
+        return answer.text;
+    }
+
+private Q_SLOTS:
+    void initTestCase()
+    {
+        QProcess python;
+        python.start(QStringLiteral("/usr/bin/python3"), {QStringLiteral("-B"), qEnvironmentVariable("POWER_SOURCE") + QStringLiteral("/tests/snapshots/kinds.py")});
+        QVERIFY(python.waitForFinished());
+        const QJsonObject all = QJsonDocument::fromJson(python.readAllStandardOutput()).object();
+        m_kinds = all.value(QStringLiteral("kinds")).toArray();
+        m_around = all.value(QStringLiteral("around")).toArray();
+        QVERIFY(m_kinds.size() >= 40);
+        QVERIFY2(m_server.start(), m_server.output().constData());
+    }
+    void cleanupTestCase() { m_server.stop(); }
+
+    void everythingIsMade()
+    {
+        QString code = QStringLiteral("import random\n");
+        for (const QJsonValue &kind : std::as_const(m_kinds))
+            code += kind.toArray().at(1).toString() + u'\n';
+        for (const QJsonValue &one : std::as_const(m_around))
+            code += one.toArray().at(0).toString() + u'\n';
+        const ToolAnswer made = m_server.run(code, QStringLiteral("kinds"), 120);
+        QVERIFY2(!made.isError, qPrintable(made.text));
+        ok(QStringLiteral("treasure = 'gold'"), QStringLiteral("damaged"));
+        ok(QStringLiteral("treasure = 'gold'"), QStringLiteral("foreign"));
+        ok(QStringLiteral("class Evil:\n"
+                          "    def __reduce__(self):\n"
+                          "        return exec, (\"import os; open('evil.txt', 'w').write(os.getcwd() + ' ' + str(os.path.exists('%1')))\",)\n"
+                          "evil = Evil()\n"
+                          "class Deadly:\n"
+                          "    def __reduce__(self):\n"
+                          "        return os._exit, (3,)\n"
+                          "good = 1").arg(m_server.dataDirectory() + QStringLiteral("/snapshots")),
+           QStringLiteral("hostile"));
+        ok(QStringLiteral("class Deadly:\n    def __reduce__(self):\n        return os._exit, (3,)\ndeadly = Deadly()"), QStringLiteral("deadly"));
+        // Soon after the last run, without anything being asked for.
+        QTRY_VERIFY_WITH_TIMEOUT(storedCell(m_server, QStringLiteral("deadly")) == 1, 30'000);
+    }
+
+    void everythingComesBack()
+    {
+        QVERIFY(m_server.stop());
+        QVERIFY(replaceInFile(snapshotFile(m_server, QStringLiteral("damaged")), 4200, {}, QByteArray(16, 'x')));
+        QVERIFY(replaceInFile(snapshotFile(m_server, QStringLiteral("foreign")), 0, "\"python\":\"3.", "\"python\":\"2."));
+        QVERIFY2(m_server.start(), m_server.output().constData());
+        const ToolAnswer first = m_server.run(QStringLiteral("1"), QStringLiteral("kinds"), 120);
+        QVERIFY2(first.text.contains(u"Restored from its snapshot to after cell 1"), qPrintable(first.text));
+        const QJsonObject facts = QJsonDocument::fromJson(m_server.http("POST", QStringLiteral("/api/execute"), R"({"code":"1","session_id":"hostile"})"))
+                                      .object().value(QStringLiteral("kernel_info")).toObject().value(QStringLiteral("restored")).toObject();
+        QCOMPARE(facts.value(QStringLiteral("cell")).toInt(), 1);
+        QVERIFY(facts.value(QStringLiteral("restored")).toArray().contains(QStringLiteral("good")));
+    }
+
+    // Equal, or not there (test_snapshots.py checks remarks and reasons one by one).
+    void everyKindIsAsItWas()
+    {
+        QString code = QStringLiteral("wrong = {}\ndef check(name, text):\n    try:\n        if not eval(text, globals()):\n"
+                                      "            wrong[name] = 'differs'\n    except Exception as error:\n        wrong[name] = repr(error)\n");
+        const auto add = [&code](const QString &name, const QString &check) {
+            const QByteArray pair = QJsonDocument(QJsonArray{name, check}).toJson(QJsonDocument::Compact);
+            code += QStringLiteral("check(*%1)\n").arg(QString::fromUtf8(pair));
+        };
+        for (const QJsonValue &value : std::as_const(m_kinds)) {
+            const QJsonArray kind = value.toArray();
+            const QString name = kind.at(0).toString(), outcome = kind.at(3).toString();
+            const bool restored = outcome == u"restored" || outcome == u"remark";
+            add(name, restored ? kind.at(2).toString() : QStringLiteral("'%1' not in globals()").arg(name));
+        }
+        for (const QJsonValue &one : std::as_const(m_around))
+            add(one.toArray().at(1).toString(), one.toArray().at(1).toString());
+        const ToolAnswer answer = m_server.run(code + QStringLiteral("print('wrong:', wrong)"), QStringLiteral("kinds"));
+        QVERIFY2(answer.text.contains(u"wrong: {}"), qPrintable(answer.text));
+    }
+
+    void aDamagedOneIsRefused()
+    {
+        const QString answer = ok(QStringLiteral("print('treasure' in globals())"), QStringLiteral("damaged"));
+        QVERIFY2(answer.contains(u"False") && answer.contains(u"is damaged"), qPrintable(answer));
+        QVERIFY(QFile::exists(snapshotFile(m_server, QStringLiteral("damaged")) + QStringLiteral(".damaged")));
+    }
+    void oneOfAnotherPythonIsRefused()
+    {
+        const QString answer = ok(QStringLiteral("print('treasure' in globals())"), QStringLiteral("foreign"));
+        QVERIFY2(answer.contains(u"False") && answer.contains(u"was made by Python 2."), qPrintable(answer));
+    }
+    void aHostileOneRunsInTheSandbox()
+    {
+        const QString answer = ok(QStringLiteral("print(good, open('evil.txt').read())"), QStringLiteral("hostile"));
+        QVERIFY2(answer.contains(u"1 ") && answer.contains(u"hostile") && !answer.contains(u" True"), qPrintable(answer));
+        const QString dead = ok(QStringLiteral("print('deadly' in globals())"), QStringLiteral("deadly"));
+        QVERIFY2(dead.contains(u"False") && dead.contains(u"could not be restored"), qPrintable(dead));
+        QVERIFY(ok(QStringLiteral("print('next')"), QStringLiteral("deadly")).contains(u"next"));
+    }
+
+    void aKillLosesTheLastCellsAndNamesThem()
+    {
+        ok(QStringLiteral("kept = 1"), QStringLiteral("killed"));
+        QTRY_VERIFY_WITH_TIMEOUT(storedCell(m_server, QStringLiteral("killed")) == 1, 30'000);
+        ok(QStringLiteral("lost = 2"), QStringLiteral("killed"));
+        ok(QStringLiteral("lost = 3"), QStringLiteral("killed"));
+        const auto known = [this] { // the history is written behind
+            return QJsonDocument::fromJson(m_server.http("GET", QStringLiteral("/api/sessions/killed/runs"))).object()
+                       .value(QStringLiteral("runs")).toArray().size();
+        };
+        QTRY_COMPARE_WITH_TIMEOUT(known(), 3, 5'000);
+        QVERIFY(storedCell(m_server, QStringLiteral("killed")) == 1);
+        m_server.kill();
+        QVERIFY2(m_server.start({QStringLiteral("--max-sessions"), QStringLiteral("2"), QStringLiteral("--snapshot-max-mb"), QStringLiteral("1")}),
+                 m_server.output().constData());
+        const QString answer = ok(QStringLiteral("print(kept, 'lost' in globals())"), QStringLiteral("killed"));
+        QVERIFY2(answer.contains(u"1 False") && answer.contains(u"Cells 2 to 3 were lost"), qPrintable(answer));
+    }
+
+    // Two kernels at most: the third session takes the place of the longest unused one.
+    void evictionLosesNothing()
+    {
+        const auto evicting = [this](const QString &code, const QString &session) {
+            ToolAnswer answer;
+            for (int i = 0; i < 100; ++i) {
+                answer = m_server.run(code, session);
+                if (!answer.text.contains(u"kernels are in use"))
+                    break;
+                QTest::qWait(250);
+            }
+            return answer.text;
+        };
+        evicting(QStringLiteral("first = 'a'"), QStringLiteral("one"));
+        evicting(QStringLiteral("big = np.random.rand(400_000); small = 5"), QStringLiteral("two"));
+        evicting(QStringLiteral("1"), QStringLiteral("three"));
+        evicting(QStringLiteral("1"), QStringLiteral("four"));
+        const QString one = evicting(QStringLiteral("print(first)"), QStringLiteral("one"));
+        QVERIFY2(one.contains(u"a\n") && one.contains(u"ended to make room") && one.contains(u"Restored from its snapshot"), qPrintable(one));
+        const QString two = evicting(QStringLiteral("print(small, 'big' in globals())"), QStringLiteral("two"));
+        QVERIFY2(two.contains(u"5 False") && two.contains(u"big (ndarray: too large: the snapshot may have 1 MB"), qPrintable(two));
+    }
+
+    void withoutSnapshotsItIsSaid()
+    {
+        QVERIFY(m_server.stop());
+        QVERIFY2(m_server.start({QStringLiteral("--snapshot-max-mb"), QStringLiteral("0")}), m_server.output().constData());
+        const QString answer = ok(QStringLiteral("print('first' in globals())"), QStringLiteral("one"));
+        QVERIFY2(answer.contains(u"False") && answer.contains(u"Earlier variables are gone (snapshots are switched off"), qPrintable(answer));
+        m_server.tool("delete_session", {{QStringLiteral("session_id"), QStringLiteral("one")}});
+        QVERIFY(!QFile::exists(snapshotFile(m_server, QStringLiteral("one"))));
+    }
+};
+
+QTEST_GUILESS_MAIN(tst_Snapshots)
+#include "tst_snapshots.moc"
