@@ -171,6 +171,7 @@ Result<Done> Application::buildDoors()
     operations::addExecuteOperations(m_registry, *m_services);
     operations::addSessionOperations(m_registry, *m_services);
     operations::addFileOperations(m_registry, *m_services);
+    operations::addBranchOperations(m_registry, *m_services);
     operations::addLookOperations(m_registry, *m_services);
     operations::addSearchOperations(m_registry, *m_services);
     operations::addFetchOperations(m_registry, *m_services);

@@ -30,6 +30,7 @@ struct Services {
 
 void addExecuteOperations(Registry &registry, Services &services); // execute_code
 void addSessionOperations(Registry &registry, Services &services); // create/list/get/delete_session
+void addBranchOperations(Registry &registry, Services &services);  // checkpoint/restore/fork_session (toolset extended)
 void addFileOperations(Registry &registry, Services &services);    // upload/fetch/list/delete_file
 void addLookOperations(Registry &registry, Services &services);    // find_files, read_file: for the doors themselves
 void addSearchOperations(Registry &registry, Services &services);  // search, fetch (toolset chatgpt)

@@ -1,6 +1,8 @@
 // Sessions: identity, order of runs, the kernel behind each, what its runs wrote, and what survives.
 #pragma once
 #include "files/FileStore.h"
+#include "files/SnapshotStore.h"
+#include "sessions/RunQueue.h"
 #include "sessions/Session.h"
 #include "supervisor/KernelHost.h"
 #include "workspace/Workspace.h"
@@ -44,6 +46,13 @@ public:
     // Kernel, workspace, links and row are gone when it resolves. Errors: NotFound.
     QCoro::Task<Result<Done>> remove(SessionKey key);
 
+    // Variables and files under a name; going back to them; and a session that begins as a copy of this one. Errors:
+    // NotFound (no such session or checkpoint, no variables), Conflict (`to` exists, too many checkpoints, a damaged one),
+    // Busy, Unavailable (snapshots are off, the state could not be stored). The results are the tools' answers.
+    QCoro::Task<Result<QJsonObject>> checkpoint(SessionKey key, QString name, CancelToken cancel);
+    QCoro::Task<Result<QJsonObject>> restore(SessionKey key, QString name, CancelToken cancel);
+    QCoro::Task<Result<QJsonObject>> fork(SessionKey key, SessionKey to, CancelToken cancel);
+
     // The workspace of a session, made on first use.
     Result<std::shared_ptr<workspace::Workspace>> workspace(const SessionKey &key);
     // The same for who only looks: nothing is made, and looking is no use of the session. Errors: NotFound.
@@ -74,6 +83,9 @@ private:
     // Ends an idle session's kernel behind its snapshot. False: it is in use, or (onlySaved) could not be saved.
     QCoro::Task<bool> retire(std::shared_ptr<LiveSession> session, QString reason, bool onlySaved);
     QCoro::Task<> saveAll();
+    // What the branches work with: the state of now on disk; the session's turn.
+    QCoro::Task<Result<files::SnapshotFacts>> saved(std::shared_ptr<LiveSession> session);
+    QCoro::Task<Result<std::shared_ptr<RunQueue::Turn>>> turnOf(std::shared_ptr<LiveSession> session, CancelToken cancel);
     // Error: the session was deleted or the server stops; nothing may start.
     Result<Done> mayStart(const LiveSession &session) const;
     // Change detection; a workspace with very many files is looked at beside the event loop.

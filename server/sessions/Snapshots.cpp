@@ -295,7 +295,7 @@ QCoro::Task<Restored> Snapshots::restore(std::shared_ptr<LiveSession> session, i
     restored.cell = opened->facts.cell;
     const QJsonObject report = QJsonDocument::fromJson(outcome.payload).object();
     restored.variables = outcome.variables;
-    restored.facts = restoredFacts(report, opened->facts, lastCell, took);
+    restored.facts = restoredFacts(report, opened->facts, name.isEmpty() ? lastCell : 0, took); // going back loses nothing
     restored.text = restoredText(restored.facts);
     SnapshotState &state = session->snapshot;
     if (name.isEmpty()) {

@@ -64,7 +64,7 @@ private Q_SLOTS:
         m_kinds = all.value(QStringLiteral("kinds")).toArray();
         m_around = all.value(QStringLiteral("around")).toArray();
         QVERIFY(m_kinds.size() >= 40);
-        QVERIFY2(m_server.start(), m_server.output().constData());
+        QVERIFY2(m_server.start({QStringLiteral("--tool-profile"), QStringLiteral("all")}), m_server.output().constData());
     }
     void cleanupTestCase() { m_server.stop(); }
 
@@ -98,7 +98,7 @@ private Q_SLOTS:
         QVERIFY(m_server.stop());
         QVERIFY(replaceInFile(snapshotFile(m_server, QStringLiteral("damaged")), 4200, {}, QByteArray(16, 'x')));
         QVERIFY(replaceInFile(snapshotFile(m_server, QStringLiteral("foreign")), 0, "\"python\":\"3.", "\"python\":\"2."));
-        QVERIFY2(m_server.start(), m_server.output().constData());
+        QVERIFY2(m_server.start({QStringLiteral("--tool-profile"), QStringLiteral("all")}), m_server.output().constData());
         const ToolAnswer first = m_server.run(QStringLiteral("1"), QStringLiteral("kinds"), 120);
         QVERIFY2(first.text.contains(u"Restored from its snapshot to after cell 1"), qPrintable(first.text));
         const QJsonObject facts = QJsonDocument::fromJson(m_server.http("POST", QStringLiteral("/api/execute"), R"({"code":"1","session_id":"hostile"})"))
@@ -146,6 +146,29 @@ private Q_SLOTS:
         const QString dead = ok(QStringLiteral("print('deadly' in globals())"), QStringLiteral("deadly"));
         QVERIFY2(dead.contains(u"False") && dead.contains(u"could not be restored"), qPrintable(dead));
         QVERIFY(ok(QStringLiteral("print('next')"), QStringLiteral("deadly")).contains(u"next"));
+    }
+
+    void sessionsBranchAndGoBack()
+    {
+        const auto named = [](const char *name, const QString &value) {
+            return QJsonObject{{QLatin1String(name), value}, {QStringLiteral("session_id"), QStringLiteral("origin")}};
+        };
+        ok(QStringLiteral("import threading\nplan = [1]; guard = threading.Lock(); open('notes.txt', 'w').write('first')"), QStringLiteral("origin"));
+        const ToolAnswer kept = m_server.tool("checkpoint_session", named("name", QStringLiteral("good")));
+        QVERIFY2(!kept.isError && kept.text.contains(u"guard") && kept.text.contains(u"locks belong"), qPrintable(kept.text));
+        ok(QStringLiteral("plan.append(2); open('notes.txt', 'w').write('second'); open('new.txt', 'w').write('n')"), QStringLiteral("origin"));
+        const ToolAnswer forked = m_server.tool("fork_session", named("new_session_id", QStringLiteral("branch")));
+        QVERIFY2(!forked.isError, qPrintable(forked.text));
+        const QString branch = ok(QStringLiteral("plan.append(3); print(plan, open('notes.txt').read())"), QStringLiteral("branch"));
+        QVERIFY2(branch.contains(u"[1, 2, 3] second") && branch.contains(u"it was forked from session 'origin'"), qPrintable(branch));
+        const ToolAnswer again = m_server.tool("fork_session", named("new_session_id", QStringLiteral("branch")));
+        QVERIFY2(again.isError && again.text.contains(u"already"), qPrintable(again.text));
+        const ToolAnswer back = m_server.tool("restore_session", named("name", QStringLiteral("good")));
+        QVERIFY2(!back.isError && back.text.contains(u"notes.txt"), qPrintable(back.text));
+        const QString now = ok(QStringLiteral("print(plan, 'guard' in globals(), open('notes.txt').read(), open('new.txt').read())"), QStringLiteral("origin"));
+        QVERIFY2(now.contains(u"[1] False first n"), qPrintable(now));
+        const ToolAnswer none = m_server.tool("restore_session", named("name", QStringLiteral("nope")));
+        QVERIFY2(none.isError && none.text.contains(u"It has: good"), qPrintable(none.text));
     }
 
     void aKillLosesTheLastCellsAndNamesThem()
