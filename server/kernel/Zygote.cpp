@@ -89,6 +89,7 @@ private:
     pid_t familyOf(pid_t pid) const;
     void bury(pid_t pid);
     void reap();
+    bool readFrames();
 
     Channel m_server;
     std::vector<int> m_descriptors; // arrived, not yet claimed by a Spawn frame
@@ -206,6 +207,22 @@ void Zygote::reap()
     }
 }
 
+// False when the server is gone or sends garbage.
+bool Zygote::readFrames()
+{
+    if (m_server.fill(&m_descriptors) == Channel::Received::Closed) return false;
+    wire::Frame frame;
+    Channel::Received got;
+    while ((got = m_server.next(frame)) == Channel::Received::Frame) {
+        try {
+            handle(frame);
+        } catch (const std::exception &error) { // a frame that lacks a field; the kernels must not pay for it
+            std::fprintf(stderr, "power-kernel zygote: frame not understood: %s\n", error.what());
+        }
+    }
+    return got != Channel::Received::Bad;
+}
+
 int Zygote::serve()
 {
     sigset_t child;
@@ -221,20 +238,8 @@ int Zygote::serve()
             while (::read(deaths, &info, sizeof info) > 0) {
             }
         }
-        reap();
-        if (!(wait[0].revents & (POLLIN | POLLHUP | POLLERR))) continue;
-        if (m_server.fill(&m_descriptors) == Channel::Received::Closed) break;
-        wire::Frame frame;
-        Channel::Received got;
-        while ((got = m_server.next(frame)) == Channel::Received::Frame) {
-            try {
-                handle(frame);
-            } catch (
-                const std::exception &error) { // a frame that lacks a field; the kernels must not pay for it
-                std::fprintf(stderr, "power-kernel zygote: frame not understood: %s\n", error.what());
-            }
-        }
-        if (got == Channel::Received::Bad) break;
+        // What the server said before a death counts at it: the dead kernel may have a copy that is to live on.
+        if ((wait[0].revents & (POLLIN | POLLHUP | POLLERR)) && !readFrames()) break;
         reap();
     }
     sandbox::Failure ignored;
