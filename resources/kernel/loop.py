@@ -193,6 +193,8 @@ def main(info):
         meta = json.loads(meta)
         try:
             if kind == RUN:
+                if snapshot.children:
+                    snapshot.reap()
                 run(session, meta, blob)
             elif kind == TASK:
                 task(session, meta)

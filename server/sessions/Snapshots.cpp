@@ -140,8 +140,9 @@ QCoro::Task<bool> Snapshots::write(std::shared_ptr<LiveSession> session)
     auto target = std::make_shared<Target>();
     supervisor::SnapshotOrder order;
     order.limitBytes = m_config.limitBytes;
-    if (m_config.memoryBytes > 0)
-        order.allowanceBytes = std::max(m_config.memoryBytes / 10 * 9 - session->kernel->memoryBytes(), kLeastAllowance);
+    const qint64 free = m_host.totalMemoryBytes() - m_host.usedMemoryBytes(); // of all sessions
+    const qint64 own = m_config.memoryBytes > 0 ? m_config.memoryBytes / 10 * 9 - session->kernel->memoryBytes() : free;
+    order.allowanceBytes = std::max(std::min(own, free / 2), kLeastAllowance);
     order.skip = state.skip;
     order.take = [target, store, key](QByteArrayView bytes) -> Result<Done> {
         if (!target->writer) {
