@@ -4,7 +4,6 @@
 #include "base/Offload.h"
 #include "sessions/LiveSession.h"
 #include "sessions/SessionRecords.h"
-#include <QFile>
 #include <QJsonDocument>
 #include <QPointer>
 #include <algorithm>
@@ -14,11 +13,8 @@ namespace power::sessions {
 using namespace std::chrono_literals;
 
 namespace {
-// Longer than this on the event loop, and the next look at the session's files happens beside it.
-constexpr auto kLongLook = 5ms;
 // A run that is being killed ends within this; then its session is removed all the same.
 constexpr auto kUnwind = 10s;
-constexpr int kRemainingTold = 20;
 constexpr qsizetype kMostCallsKept = 100;
 
 // A call of the code, noted in the run's report unless that has been handed on.
@@ -212,7 +208,7 @@ QCoro::Task<Result<RunReport>> SessionService::run(RunCall call)
             session->lossReason = session->kernel ? session->kernel->deathReason() : report->outcome.cause;
         report->remaining = co_await remainingFiles(session);
     }
-    keepWholeOutput(*session, *report);
+    co_await keepWholeOutput(session, report);
     co_await collectFiles(session, report);
     record(session, call, *report);
     co_return std::move(*report);
@@ -240,28 +236,6 @@ QCoro::Task<> SessionService::hashInputs(std::shared_ptr<LiveSession> session, Q
     m_records.noteInputs(runId, *files);
 }
 
-void SessionService::keepWholeOutput(LiveSession &session, RunReport &report)
-{
-    if (report.outcome.outputFile.isEmpty())
-        return;
-    const QString path = QString::fromUtf8(report.outcome.outputFile);
-    QFile whole(path);
-    const QString name = QStringLiteral("output_%1.txt").arg(report.runId.left(8));
-    auto writer = session.workspace->create(name);
-    if (whole.open(QIODevice::ReadOnly) && writer) {
-        bool good = true;
-        while (good && !whole.atEnd())
-            good = (*writer)->write(whole.read(1 << 20)).ok();
-        if (good && (*writer)->commit())
-            report.outcome.notes << QStringLiteral("The whole output is in the file %1.").arg(name);
-        if (good)
-            tellFilesChanged(session.key, {name}, {});
-    }
-    whole.close();
-    QFile::remove(path);
-    report.outcome.outputFile.clear();
-}
-
 Result<Done> SessionService::mayStart(const LiveSession &session) const
 {
     if (session.deleted)
@@ -270,80 +244,6 @@ Result<Done> SessionService::mayStart(const LiveSession &session) const
     if (m_stopping)
         return fail(ErrorCode::Unavailable, QStringLiteral("The server is shutting down."), QStringLiteral("Try again in a minute."));
     return Done{};
-}
-
-QCoro::Task<> SessionService::beginChanges(std::shared_ptr<LiveSession> session)
-{
-    auto workspace = session->workspace;
-    if (session->manyFiles) {
-        std::function<Result<Done>()> work = [workspace]() -> Result<Done> {
-            workspace->beginChanges();
-            return Done{};
-        };
-        const Result<Done> begun = co_await offload<Done>(std::move(work));
-        Q_UNUSED(begun);
-        co_return;
-    }
-    const auto started = std::chrono::steady_clock::now();
-    workspace->beginChanges();
-    session->manyFiles = std::chrono::steady_clock::now() - started > kLongLook;
-}
-
-QCoro::Task<workspace::Workspace::Changes> SessionService::takeChanges(std::shared_ptr<LiveSession> session)
-{
-    using Changes = workspace::Workspace::Changes;
-    auto workspace = session->workspace;
-    const auto started = std::chrono::steady_clock::now();
-    if (!session->manyFiles) {
-        Changes changes = workspace->takeChanges();
-        session->manyFiles = std::chrono::steady_clock::now() - started > kLongLook;
-        co_return changes;
-    }
-    std::function<Result<Changes>()> work = [workspace]() -> Result<Changes> { return workspace->takeChanges(); };
-    Result<Changes> taken = co_await offload<Changes>(std::move(work));
-    session->manyFiles = std::chrono::steady_clock::now() - started > kLongLook;
-    co_return std::move(taken.value());
-}
-
-QCoro::Task<QStringList> SessionService::remainingFiles(std::shared_ptr<LiveSession> session)
-{
-    auto workspace = session->workspace;
-    std::function<Result<QStringList>()> work = [workspace]() -> Result<QStringList> {
-        QStringList names;
-        const auto files = workspace->list(kRemainingTold);
-        for (const auto &file : files)
-            names << file.path;
-        return names;
-    };
-    Result<QStringList> names = co_await offload<QStringList>(std::move(work));
-    co_return std::move(names.value());
-}
-
-QCoro::Task<> SessionService::collectFiles(std::shared_ptr<LiveSession> session, std::shared_ptr<RunReport> report)
-{
-    const workspace::Workspace::Changes changes = co_await takeChanges(session);
-    report->removed = changes.removed;
-    for (const workspace::FileFacts &facts : changes.read)
-        report->read << ReadFile{facts.path, facts.size, facts.modifiedNs, {}};
-    if (changes.truncated)
-        report->outcome.notes << QStringLiteral("More files were written than are listed; list_files shows them all.");
-    for (const workspace::FileFacts &facts : changes.written) {
-        const QString principal = session->key.principal;
-        const QString id = session->key.id;
-        const QString path = facts.path;
-        auto workspace = session->workspace;
-        auto stored = co_await m_files.store(principal, id, workspace, path);
-        if (stored) {
-            report->files << *stored;
-            session->hashes.learn(facts.path, facts.size, facts.modifiedNs, QString::fromLatin1(stored->sha256));
-        } else {
-            report->unlinked << UnlinkedFile{facts.path, facts.size, stored.error()};
-        }
-    }
-    QStringList written;
-    for (const workspace::FileFacts &facts : changes.written)
-        written << facts.path;
-    tellFilesChanged(session->key, written, changes.removed);
 }
 
 QCoro::Task<Result<supervisor::RunOutcome>> SessionService::task(SessionKey key, QString task, QJsonObject arguments,

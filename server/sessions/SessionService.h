@@ -96,7 +96,7 @@ private:
     // Hands the run over to the history: not waited for.
     void record(std::shared_ptr<LiveSession> session, const RunCall &call, RunReport &report);
     QCoro::Task<> hashInputs(std::shared_ptr<LiveSession> session, QString runId, QList<ReadFile> read);
-    void keepWholeOutput(LiveSession &session, RunReport &report);
+    QCoro::Task<> keepWholeOutput(std::shared_ptr<LiveSession> session, std::shared_ptr<RunReport> report);
     void evictExpired();
 
     Config m_config;
