@@ -101,7 +101,12 @@ class Checkpoints(unittest.TestCase):
         self.assertIsNone(parked)
         self.assertIn("worker", meta["reason"])
         self.ok(kernel, "stop.set()")
-        self.parked(kernel)
+        until = time.monotonic() + 10  # the thread ends in its own time
+        while parked is None and time.monotonic() < until:
+            time.sleep(0.01)
+            meta, parked = kernel.checkpoint()
+        self.assertTrue(meta["ok"], meta)
+        self.addCleanup(parked.sock.close)
 
     def test_openmp_pools_are_stopped(self):
         kernel = self.spawn("full")
@@ -149,6 +154,7 @@ class Checkpoints(unittest.TestCase):
             for _ in range(5):
                 before = self.computed(kernel)
                 meta, parked = kernel.checkpoint()
+                self.addCleanup(parked.sock.close)
                 wall.append(round(meta["us"] / 1000, 1))
                 computed.append(round((self.computed(kernel) - before) / 1e6, 1))
             print(f"{megabytes} MB, {name}: the kernel stood still for {sorted(wall)} ms, {sorted(computed)} ms of a processor")

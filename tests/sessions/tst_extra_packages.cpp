@@ -60,10 +60,12 @@ private Q_SLOTS:
         QCOMPARE(imports.readAll(), QByteArray("quietpackage"));
         QVERIFY(server.stop());
 
-        // Again: nothing to install, and the zygote has what it may have.
+        // Again: nothing to install, and the zygote has what it may have. In a session of its own: one that goes on gets its
+        // own imports back from its snapshot.
         QVERIFY2(server.start(flags()), server.output().constData());
         QCOMPARE(state(server), QStringLiteral("installed"));
-        const ToolAnswer warm = server.run(QStringLiteral("import sys\nprint('quietpackage' in sys.modules, 'loudpackage' in sys.modules)"));
+        const ToolAnswer warm = server.run(QStringLiteral("import sys\nprint('quietpackage' in sys.modules, 'loudpackage' in sys.modules)"),
+                                           QStringLiteral("another"));
         QVERIFY2(warm.text.contains(u"True False"), qPrintable(warm.text));
         QVERIFY(server.stop());
     }
