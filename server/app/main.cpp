@@ -1,7 +1,8 @@
-// power-interpreter: reads the settings, runs the application until SIGTERM or SIGINT.
+// power-interpreter: reads the settings, runs the application until SIGTERM or SIGINT (with --supervise: in a child).
 #include "app/Application.h"
 #include "app/Banner.h"
 #include "app/FirstCell.h"
+#include "app/Supervise.h"
 #include "base/Log.h"
 #include <QCoreApplication>
 #include <QSocketNotifier>
@@ -94,11 +95,9 @@ QCoro::Task<> serve(app::Application *application, ClientLines lines)
 int main(int argc, char **argv)
 {
     qputenv("QT_NO_GLIB", "1"); // the plain dispatcher is faster and nothing here needs GLib
-    catchSignals();
-    QCoreApplication qt(argc, argv);
-    QCoreApplication::setApplicationName(QStringLiteral("power-interpreter"));
-    QCoreApplication::setApplicationVersion(QStringLiteral(POWER_VERSION));
-    QStringList args = QCoreApplication::arguments().mid(1);
+    QStringList args;
+    for (int i = 1; i < argc; ++i)
+        args += QString::fromLocal8Bit(argv[i]);
     if (!args.isEmpty() && args.first() == u"serve")
         args.removeFirst();
     auto settings = config::Settings::load(args, QProcessEnvironment::systemEnvironment());
@@ -111,6 +110,14 @@ int main(int argc, char **argv)
         std::fputs(qPrintable(text), stdout);
         return 0;
     }
+    if (settings->supervise) {
+        if (const std::optional<int> code = app::supervise())
+            return *code;
+    }
+    catchSignals();
+    QCoreApplication qt(argc, argv);
+    QCoreApplication::setApplicationName(QStringLiteral("power-interpreter"));
+    QCoreApplication::setApplicationVersion(QStringLiteral(POWER_VERSION));
     const ClientLines lines = settings->stdio ? takeStandardLines() : ClientLines();
     // Secrets of this process must not be readable through /proc by anything that escapes.
     ::prctl(PR_SET_DUMPABLE, 0);

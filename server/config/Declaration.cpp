@@ -144,6 +144,8 @@ std::vector<Declaration> build()
     t.group = word("Log");
     t.choice("LOG_LEVEL", &Settings::logLevel, "INFO", "DEBUG|INFO|WARNING|ERROR|CRITICAL", "Least level that is logged.");
     t.choice("LOG_FORMAT", &Settings::logFormat, "text", "text|json", "Form of the log lines on stdout.");
+    t.add("SUPERVISE", Form::Switch, &Settings::supervise, "false",
+          "Run the server as a child process that is started again when it dies.");
     t.add("BENCH_ECHO", Form::Switch, &Settings::benchEcho, "false",
           "Add POST /bench/echo, the bare route that tests/bench compares with.");
     return std::move(t.rows);

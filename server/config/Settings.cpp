@@ -129,6 +129,8 @@ void checkTogether(Settings &s, QStringList &problems)
                                    "the port.").arg(s.host);
     if (s.mcpAuth == u"api-key" && s.apiKey.isEmpty())
         problems += QStringLiteral("MCP_AUTH is \"api-key\" but API_KEY is unset. Set API_KEY.");
+    if (s.stdio && s.supervise)
+        problems += QStringLiteral("STDIO and SUPERVISE do not go together: the client on standard input starts the server again itself.");
     if (s.tlsCertFile.isEmpty() != s.tlsKeyFile.isEmpty())
         problems += QStringLiteral("TLS_CERT_FILE and TLS_KEY_FILE go together; %1 is unset.")
                         .arg(s.tlsCertFile.isEmpty() ? QStringLiteral("TLS_CERT_FILE") : QStringLiteral("TLS_KEY_FILE"));

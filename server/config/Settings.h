@@ -61,6 +61,7 @@ public:
     // Log
     QString logLevel;             // "DEBUG", "INFO", "WARNING", "ERROR"
     QString logFormat;            // "text", "json"
+    bool supervise = false;       // started again when it dies
     bool benchEcho = false;       // POST /bench/echo exists
 
     bool helpAsked = false, versionAsked = false; // then nothing else was read
