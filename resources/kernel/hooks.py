@@ -1,7 +1,7 @@
 """What is changed in libraries at the moment they are first imported."""
 import sys
 
-from power_kernel import figures, plotlyexport
+from power_kernel import figures, plotlyexport, pools
 
 
 def quiet_tqdm(module):
@@ -10,6 +10,8 @@ def quiet_tqdm(module):
 
 def calm_duckdb(module):
     """Its pool would stand in the way of checkpoints: one thread, unless the code asks for more."""
+    if pools.size > 1:
+        return
     import functools
 
     connect = module.connect

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import _power
-from power_kernel import asks, cell, checkpoint, display, figures, hooks, names, settings, shell, snapshot, streams
+from power_kernel import asks, cell, checkpoint, display, figures, hooks, names, pools, settings, shell, snapshot, streams
 
 RUN, TASK, CHECKPOINT, SNAPSHOT, READY, DONE = 1, 2, 4, 6, 16, 18
 
@@ -119,6 +119,7 @@ def settle(info):
     sys.path.insert(0, "")
     streams.install()
     arm_signals()
+    pools.use(int(info.get("cores") or 1))
 
 
 def arm_signals():

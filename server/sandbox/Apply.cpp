@@ -113,7 +113,9 @@ bool apply(const Plan &plan, const Prepared &prepared, std::vector<StepTime> &ti
     beNice(autogroup);
     autogroup = sys::Fd();
     if (!watch.note("identity", dropIdentity(plan, failure))) return false;
-    ::umask(022);
+    // A job's kernel has another uid and the session's gid: what one writes the other may change.
+    const bool ownUser = (plan.tier == Tier::Full || plan.tier == Tier::Container) && !plan.userNamespace;
+    ::umask(ownUser ? 002 : 022);
     if (!watch.note("workspace", enterWorkspace(plan, failure))) return false;
     if (plan.tier == Tier::None) return true;
     if (!watch.note("landlock", applyLandlock(plan, g_keptDescriptors, failure))) return false;

@@ -34,6 +34,7 @@ struct KernelSpec {
     quint32 gid = 0;
     KernelLimits limits;
     bool checkpoints = true; // may be copied while it is idle
+    int cores = 1;           // threads of the numeric libraries' pools; above 1 it is not copied, so checkpoints = false
     QString runAs = QStringLiteral("kernel"); // or a one-shot worker of shared/wire/PROTOCOL.md: "render"
 };
 

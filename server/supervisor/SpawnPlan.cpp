@@ -76,6 +76,7 @@ QJsonObject Host::kernelMeta(const KernelSpec &spec, const QByteArray &token) co
             {QStringLiteral("cwd"), inside},
             {QStringLiteral("home"), inside},
             {QStringLiteral("tmp"), moved ? QStringLiteral("/tmp") : spec.scratch},
+            {QStringLiteral("cores"), spec.cores},
             {QStringLiteral("run_as"), spec.runAs}};
 }
 

@@ -90,6 +90,41 @@ Result<Done> SessionDirectory::remove(const QString &path)
     return Done{};
 }
 
+// One inotify instance watches a directory once, so it takes another one.
+std::shared_ptr<Workspace> SessionDirectory::apart() const
+{
+    return std::make_shared<SessionDirectory>(m_place, m_places, std::make_shared<ChangeHub>());
+}
+
+void SessionDirectory::openToGroup()
+{
+    if (!m_place.chown) return;
+    const auto groupMode = [](mode_t mode) { return (mode & 07777) | (mode & 0700) >> 3; };
+    for (const int root : {m_places->workspace.get(), m_places->scratch.get()}) {
+        WalkVisitor visitor;
+        visitor.everything = true;
+        visitor.directory = [&](const QByteArray &, int fd, const struct stat &facts) {
+            if (facts.st_uid != m_place.uid && ::fchown(fd, m_place.uid, m_place.gid) != 0) return false;
+            if (groupMode(facts.st_mode) != (facts.st_mode & 07777)) ::fchmod(fd, groupMode(facts.st_mode));
+            return true;
+        };
+        visitor.file = [&](const QByteArray &path, const struct stat &facts) {
+            const bool isMine = facts.st_uid == m_place.uid;
+            if (!S_ISREG(facts.st_mode) || (isMine && groupMode(facts.st_mode) == (facts.st_mode & 07777)))
+                return true;
+            // Never through a name twice: what the descriptor is, is changed.
+            const Descriptor file(openBeneath(root, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
+            struct stat now;
+            if (file.get() < 0 || ::fstat(file.get(), &now) != 0 || !S_ISREG(now.st_mode)) return true;
+            if (now.st_nlink > 1 && now.st_uid != m_place.uid) return true;
+            if (now.st_uid != m_place.uid && ::fchown(file.get(), m_place.uid, m_place.gid) != 0) return true;
+            ::fchmod(file.get(), groupMode(now.st_mode) & 01777); // a change of owner or mode drops set-id bits
+            return true;
+        };
+        walk(root, {}, visitor);
+    }
+}
+
 QList<FileFacts> SessionDirectory::list(int most) const
 {
     QList<FileFacts> files;

@@ -33,6 +33,8 @@ public:
     qint64 bytesOnDisk() const override;
     void beginChanges() override { m_tracker->begin(); }
     Changes takeChanges() override { return m_tracker->take(); }
+    std::shared_ptr<Workspace> apart() const override;
+    void openToGroup() override;
 
 private:
     struct Spot {

@@ -76,8 +76,8 @@ Result<Done> UidRange::save() const
 
 Result<quint32> UidRange::take(const QSet<quint32> &used)
 {
-    for (quint32 tried = 0; tried < m_span - workers; ++tried) {
-        if (m_next >= firstWorker()) m_next = m_reserved = m_first;
+    for (quint32 tried = 0; tried < m_span - workers - jobs; ++tried) {
+        if (m_next >= firstJob()) m_next = m_reserved = m_first;
         const quint32 uid = m_next++;
         if (used.contains(uid)) continue;
         if (m_next <= m_reserved) return uid;
@@ -87,7 +87,7 @@ Result<quint32> UidRange::take(const QSet<quint32> &used)
         return uid;
     }
     return fail(ErrorCode::Unavailable,
-                QStringLiteral("All %1 user ids for sessions are in use.").arg(m_span - workers),
+                QStringLiteral("All %1 user ids for sessions are in use.").arg(m_span - workers - jobs),
                 QStringLiteral("Delete sessions that are no longer needed."));
 }
 

@@ -15,8 +15,9 @@ public:
     static Result<UidRange> open(int root, quint32 uidBase, quint32 span);
     quint32 first() const { return m_first; }
     // The last ones of the range are never given to workspaces.
-    static constexpr quint32 workers = 16;
+    static constexpr quint32 workers = 16, jobs = 256;
     quint32 firstWorker() const { return m_first + m_span - workers; }
+    quint32 firstJob() const { return firstWorker() - jobs; }
 
     // The next free one in turn (not in `used`), recorded durably before it is given.
     Result<quint32> take(const QSet<quint32> &used);

@@ -91,6 +91,13 @@ public:
         QList<FileFacts> read;
     };
     virtual Changes takeChanges() = 0;
+
+    // The same directories with a change detection of its own, for a second kernel that works in them.
+    virtual std::shared_ptr<Workspace> apart() const = 0;
+    // Everything in it is given to the session's uid, and its group may what the owner may: a kernel of
+    // another uid with this gid works in it as the session's own does. Nothing without own uids. Blocks on the
+    // disk.
+    virtual void openToGroup() = 0;
 };
 
 // Workspaces: the root directory (SANDBOX_DIR), uids and slugs.
@@ -110,6 +117,10 @@ public:
     virtual QList<quint32> uids() const = 0;
     // The first of 16 uids of this range that no workspace gets: for the server's own workers; 0 as above.
     virtual quint32 firstWorkerUid() const = 0;
+    // The first of jobUids uids of this range that no workspace gets: for kernels that work in a session's
+    // directory beside its own; 0 as above.
+    static constexpr quint32 jobUids = 256;
+    virtual quint32 firstJobUid() const = 0;
     // slug empty = the principal `owner`: <root>/<session>; else <root>/.<slug>/<session>, its /tmp in
     // <root>/.scratch/<slug or "owner">/<session>. Made when missing, mode 0700. One object per session as
     // long as somebody holds it. Errors: InvalidArgument (session id, slug), Unavailable (disk).

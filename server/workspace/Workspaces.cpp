@@ -60,6 +60,7 @@ public:
     Result<Done> start(const QString &root, quint32 uidBase);
 
     quint32 firstWorkerUid() const override { return m_uids ? m_uids->firstWorker() : 0; }
+    quint32 firstJobUid() const override { return m_uids ? m_uids->firstJob() : 0; }
     quint32 firstUid() const override { return m_uids ? m_uids->first() : 0; }
     QList<quint32> uids() const override
     {
