@@ -8,7 +8,7 @@ import threading
 import types
 
 import _power
-from power_kernel import names
+from power_kernel import names, packages
 
 CHECKPOINTED, RESUMED = 20, 22
 MOST_NAMES = 50
@@ -39,6 +39,7 @@ def reason(text):
 def resumed(session, meta, blob):
     threading.current_thread()._set_native_id()
     renew_loop(session)
+    packages.settle()
     gone, older = [], []
     text, at = blob.decode("utf-8", "replace"), 0
     for size in meta.get("sizes", ()):

@@ -3,6 +3,7 @@ import errno
 import os
 import re
 
+offers = {"install": False}  # the tool install_package
 MAX_MESSAGE = 2000  # characters searched: a hint must not cost more than its cell
 INSTEAD = {
     "cv2": "PIL (Pillow) or skimage where present",
@@ -60,6 +61,9 @@ def missing_module(error):
     if not name:
         return None
     instead = INSTEAD.get(name)
+    if offers["install"]:
+        text = f"The package {name} is not installed. The tool install_package adds it to this session when there is a wheel of it."
+        return text + (f" Or use {instead}." if instead else "")
     text = f"The package {name} is not installed and nothing can be installed in a session."
     text += f" Use {instead} instead." if instead else " Use what is installed, or the standard library."
     return text + " Whoever runs the server can add it with EXTRA_REQUIREMENTS."
@@ -107,6 +111,8 @@ def for_error(error, source):
         if prose(source):
             return "This reads like prose, not Python. Send only code; put remarks behind #."
         if re.match(r"\s*pip3? install ", source):
+            if offers["install"]:
+                return "The tool install_package adds a package to this session; pip cannot, there is no network in here."
             return "Nothing can be installed in a session; the common analytics packages are there already."
         return None
     if isinstance(error, ModuleNotFoundError):

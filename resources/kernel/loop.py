@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import _power
-from power_kernel import asks, cell, checkpoint, display, figures, hooks, names, pools, settings, shell, snapshot, streams
+from power_kernel import asks, cell, checkpoint, display, figures, hints, hooks, names, packages, pools, settings, shell, snapshot, streams
 
 RUN, TASK, CHECKPOINT, SNAPSHOT, READY, DONE = 1, 2, 4, 6, 16, 18
 
@@ -31,6 +31,7 @@ def prepare():
     pandas = sys.modules.get("pandas")
     if pandas is not None:
         pandas.set_option("display.width", 160)  # nobody's terminal is 80 columns wide here
+        pandas.set_option("display.max_columns", 20)  # as in a notebook: wide frames are wrapped, not cut to a terminal's width
     settings.prepare()
     from power_kernel import tasks  # compiled before the fork
 
@@ -181,6 +182,8 @@ def main(info):
     """Serves frames until the server closes the connection. Never returns."""
     settle(info)
     directory = figures.workspace = os.getcwd()
+    packages.settle()
+    hints.offers["install"] = bool(info.get("installs"))
     session = cell.Session(state["shell"])
     session.start(directory)
     settings.remember()

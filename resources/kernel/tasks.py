@@ -131,7 +131,13 @@ def restore(session, meta):
     return snapshot.restore(session, meta)
 
 
-handlers = {"query": query, "frames": frames, "restore": restore}
+def install(session, meta):
+    from power_kernel import packages
+
+    return packages.install(session, meta)
+
+
+handlers = {"query": query, "frames": frames, "restore": restore, "install": install}
 
 
 def run(session, meta):

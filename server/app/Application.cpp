@@ -56,6 +56,18 @@ Result<Done> sessionsCanEnter(const config::Settings &settings)
     }
     return Done{};
 }
+
+sessions::PackageRules packageRules(const config::Settings &settings)
+{
+    sessions::PackageRules rules;
+    rules.offered = settings.allowInstall;
+    rules.pythonEnv = settings.pythonEnv;
+    rules.index = settings.packageIndex;
+    QFile script(QStringLiteral(":/power/packages/session.py"));
+    rules.script = script.open(QIODevice::ReadOnly) ? QString::fromUtf8(script.readAll()) : QString();
+    rules.mostBytes = settings.packageMaxMb << 20;
+    return rules;
+}
 } // namespace
 
 Application::Application(config::Settings settings, QObject *parent)
@@ -138,6 +150,7 @@ void Application::buildServices()
                                                  m_settings.dataDir + QStringLiteral("/packages"));
     if (m_packages->isConfigured())
         host.extraSite = m_packages->site();
+    host.installsPackages = m_settings.allowInstall;
     m_kernels = supervisor::KernelHost::create(host);
 
     files::FileStore::Config files;
@@ -162,6 +175,7 @@ void Application::buildServices()
     const sessions::Snapshots::Config snapshots{m_settings.snapshotMaxMb << 20, sessions.kernel.memoryBytes};
     m_snapshots = std::make_unique<sessions::Snapshots>(snapshots, *m_snapshotStore, *m_kernels);
     m_sessions = std::make_unique<sessions::SessionService>(sessions, *m_kernels, *m_workspaces, *m_files, *m_records, *m_snapshots);
+    m_sessionPackages = std::make_unique<sessions::SessionPackages>(packageRules(m_settings), *m_sessions, sessions.kernel.diskBytes);
 }
 
 Result<Done> Application::buildDoors()
@@ -177,6 +191,7 @@ Result<Done> Application::buildDoors()
     operations::addFetchOperations(m_registry, *m_services);
     operations::addDataOperations(m_registry, *m_services);
     operations::addHistoryOperations(m_registry, *m_services);
+    operations::addPackageOperations(m_registry, *m_sessionPackages);
     Result<mcp::ToolSelection> tools = mcp::ToolSelection::parse(m_settings.toolProfile, m_registry);
     if (!tools)
         return fail(ErrorCode::InvalidArgument, QStringLiteral("TOOL_PROFILE: ") + tools.error().message, tools.error().nextStep);

@@ -4,6 +4,7 @@
 #include "config/Settings.h"
 #include "http/HttpServer.h"
 #include "operations/Services.h"
+#include "sessions/SessionPackages.h"
 #include "sessions/SessionRecords.h"
 #include "sessions/Snapshots.h"
 #include "storage/ManagedCluster.h"
@@ -50,6 +51,7 @@ private:
     int m_toolCount = 0;
 
     std::unique_ptr<ExtraPackages> m_packages;
+    std::unique_ptr<sessions::SessionPackages> m_sessionPackages;
     std::unique_ptr<storage::ManagedCluster> m_cluster;
     std::unique_ptr<storage::Database> m_database;
     std::unique_ptr<workspace::Workspaces> m_workspaces;

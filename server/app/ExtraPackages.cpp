@@ -1,5 +1,6 @@
 #include "app/ExtraPackages.h"
 #include "base/Log.h"
+#include "sessions/PackageDownload.h"
 #include <QCryptographicHash>
 #include <QDir>
 #include <QFile>
@@ -16,27 +17,13 @@ QByteArray contentOf(const QString &path)
     QFile file(path);
     return file.open(QIODevice::ReadOnly) ? file.readAll() : QByteArray();
 }
-
-// What pip needs of the server's environment, and none of its secrets.
-QProcessEnvironment pipEnvironment()
-{
-    const QProcessEnvironment all = QProcessEnvironment::systemEnvironment();
-    QProcessEnvironment some;
-    const QStringList names = all.keys();
-    for (const QString &name : names) {
-        if (name.startsWith(u"PIP_") || name.endsWith(u"_proxy", Qt::CaseInsensitive) || name.startsWith(u"SSL_CERT_")
-            || name == u"PATH" || name == u"HOME" || name == u"LANG")
-            some.insert(name, all.value(name));
-    }
-    return some;
-}
 } // namespace
 
 ExtraPackages::ExtraPackages(QString requirements, QString index, QString pythonEnv, QString directory, QObject *parent)
     : QObject(parent)
     , m_requirements(std::move(requirements))
     , m_index(std::move(index))
-    , m_python(pythonEnv.isEmpty() ? QStringLiteral("/usr/bin/python3") : pythonEnv + QStringLiteral("/bin/python"))
+    , m_python(sessions::pipPython(pythonEnv))
     , m_directory(std::move(directory))
 {
     if (isConfigured())
@@ -78,7 +65,7 @@ void ExtraPackages::start()
         return;
     }
     m_state = QStringLiteral("being installed");
-    m_process.setProcessEnvironment(pipEnvironment());
+    m_process.setProcessEnvironment(sessions::pipEnvironment());
     m_process.start(m_python, {QStringLiteral("-I"), QStringLiteral("-c"), QString::fromUtf8(contentOf(QStringLiteral(":/power/packages/install.py"))),
                                m_requirements, m_directory, m_index, QString::fromLatin1(stamp)});
     m_limit.start(kInstallLimit);

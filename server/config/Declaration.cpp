@@ -103,8 +103,11 @@ std::vector<Declaration> build()
         .standardText = word("the distribution's packages");
     t.add("EXTRA_REQUIREMENTS", Form::Path, &Settings::extraRequirements, "",
           "Requirements file of packages (wheels) that sessions get besides the environment's, installed behind the start.");
+    t.add("ALLOW_INSTALL", Form::Switch, &Settings::allowInstall, "false",
+          "Offer the tool install_package: sessions may add packages (wheels) for themselves, fetched by the server.");
+    t.number("PACKAGE_MAX_MB", &Settings::packageMaxMb, "200", 1, megabytes, "Largest package with what it needs that install_package fetches, in MB.");
     t.add("PACKAGE_INDEX", Form::Text, &Settings::packageIndex, "",
-          "Where they come from: URL of an index, or a directory of wheels.").secrecy = Secrecy::UrlPassword;
+          "Where packages come from: URL of an index, or a directory of wheels.").secrecy = Secrecy::UrlPassword;
     t.add("KERNEL_PROGRAM", Form::Path, &Settings::kernelProgram, "", "Path of power-kernel.").standardText =
         word("beside the server");
     t.add("INIT_PROGRAM", Form::Path, &Settings::initProgram, "", "Path of power-init.").standardText =

@@ -61,6 +61,8 @@ public:
     // Log
     QString logLevel;             // "DEBUG", "INFO", "WARNING", "ERROR"
     QString logFormat;            // "text", "json"
+    bool allowInstall = false;    // the tool install_package
+    qint64 packageMaxMb = 200;
     bool supervise = false;       // started again when it dies
     bool benchEcho = false;       // POST /bench/echo exists
 

@@ -7,6 +7,7 @@
 
 namespace power::sessions {
 class SessionRecords;
+class SessionPackages;
 }
 
 namespace power::operations {
@@ -36,6 +37,7 @@ void addLookOperations(Registry &registry, Services &services);    // find_files
 void addSearchOperations(Registry &registry, Services &services);  // search, fetch (toolset chatgpt)
 void addFetchOperations(Registry &registry, Services &services);   // fetch_from_url
 void addDataOperations(Registry &registry, Services &services);    // query_dataset
+void addPackageOperations(Registry &registry, sessions::SessionPackages &packages); // install_package, where it is offered
 void addHistoryOperations(Registry &registry, Services &services); // list_runs, get_run, export_session
 
 // Shared pieces of the declarations.

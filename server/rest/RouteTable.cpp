@@ -44,6 +44,8 @@ const QList<Route> &routes()
          .summary = "Put variables and files back to a checkpoint.", .body = true},
         {.method = "POST", .pattern = "/api/sessions/{session_id}/fork", .operation = "fork_session",
          .summary = "Make a new session with the variables and files of this one.", .body = true},
+        {.method = "POST", .pattern = "/api/sessions/{session_id}/packages", .operation = "install_package",
+         .summary = "Add a package to a session (where ALLOW_INSTALL is set).", .body = true},
         {.method = "POST", .pattern = "/api/sessions/{session_id}/export", .operation = "export_session",
          .summary = "Write the history as a notebook or script and give its link.", .body = true, .query = true},
         {.method = "POST", .pattern = "/api/files/upload", .operation = "upload_file",

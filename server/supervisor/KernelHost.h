@@ -22,6 +22,7 @@ struct HostConfig {
     QString renderDirectory;       // where the workers that draw charts get theirs; its parents are passable (o+x). Empty: none
     quint32 renderUid = 0;         // the first of Renderer::kUids that no session has; 0: the server's own (nonroot)
     int checkpointsPerSecond = 10; // of all sessions together; 0: none are taken
+    bool installsPackages = false; // the tool install_package is offered: hints name it
     QStringList imports;           // modules the zygote imports besides its own list
 };
 

@@ -77,6 +77,7 @@ QJsonObject Host::kernelMeta(const KernelSpec &spec, const QByteArray &token) co
             {QStringLiteral("home"), inside},
             {QStringLiteral("tmp"), moved ? QStringLiteral("/tmp") : spec.scratch},
             {QStringLiteral("cores"), spec.cores},
+            {QStringLiteral("installs"), m_config.installsPackages},
             {QStringLiteral("run_as"), spec.runAs}};
 }
 

@@ -194,6 +194,11 @@ class Errors(KernelTest):
         self.ok("import sys\nsys.stdout.close(); sys.stdout = None")
         self.assertEqual(self.ok("print('back')").stdout, "back\n")
 
+    def test_wide_frames_are_wrapped(self):
+        text = self.ok("print(pd.DataFrame([range(100000, 100019)], columns=[f'column_{i:02}' for i in range(19)]))").stdout
+        self.assertIn("column_18", text)
+        self.assertNotIn("...", text)
+
 
 if __name__ == "__main__":
     unittest.main()
