@@ -198,7 +198,13 @@ Result<Done> Application::buildDoors()
     tools->setReadOnly(m_settings.mcpReadOnly);
     m_toolCount = int(std::count_if(m_registry.all().cbegin(), m_registry.all().cend(),
                                     [&tools](const operations::Operation &operation) { return tools->shows(operation); }));
-    m_doors = std::make_unique<Doors>(m_settings, *tools, m_registry, *m_sessions, *m_files, [this] { return health(); }, m_dispatcher);
+    uploads::TusUploads::Config resumable;
+    resumable.directory = m_settings.dataDir + QStringLiteral("/uploads");
+    m_uploads = std::make_unique<uploads::TusUploads>(resumable);
+    const Result<Done> uploadsReady = m_uploads->start();
+    if (!uploadsReady)
+        return uploadsReady;
+    m_doors = std::make_unique<Doors>(m_settings, *tools, m_registry, *m_services, *m_uploads, [this] { return health(); }, m_dispatcher);
     return Done{};
 }
 
@@ -222,6 +228,7 @@ QCoro::Task<Result<Done>> Application::startDatabase()
         co_return Unexpected<Error>{files.error()};
     connect(&m_sweepTimer, &QTimer::timeout, this, [this] {
         m_files->sweep();
+        m_uploads->sweep();
         m_records->prune();
     });
     m_records->prune();

@@ -8,6 +8,7 @@
 #include "sessions/SessionRecords.h"
 #include "sessions/Snapshots.h"
 #include "storage/ManagedCluster.h"
+#include "uploads/TusUploads.h"
 #include <QElapsedTimer>
 
 namespace power::app {
@@ -63,6 +64,7 @@ private:
     std::unique_ptr<sessions::Snapshots> m_snapshots;
     std::unique_ptr<sessions::SessionService> m_sessions;
     std::unique_ptr<operations::Services> m_services;
+    std::unique_ptr<uploads::TusUploads> m_uploads;
     operations::Registry m_registry;
     std::unique_ptr<class Doors> m_doors;
     http::Dispatcher m_dispatcher;

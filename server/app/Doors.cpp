@@ -8,6 +8,8 @@
 #include "rest/Door.h"
 #include "rest/OpenApi.h"
 #include "rest/Pages.h"
+#include "uploads/FormDoor.h"
+#include "uploads/TusDoor.h"
 
 namespace power::app {
 
@@ -54,7 +56,7 @@ void addEcho(http::Dispatcher &dispatcher)
 } // namespace
 
 Doors::Doors(const config::Settings &settings, const mcp::ToolSelection &tools, const operations::Registry &registry,
-             sessions::SessionService &sessions, files::FileStore &files, std::function<QJsonObject()> health, http::Dispatcher &dispatcher)
+             operations::Services &services, uploads::TusUploads &resumable, std::function<QJsonObject()> health, http::Dispatcher &dispatcher)
     : m_publicUrl(settings.publicUrl)
 {
     const access::ApiKeyGate gate(settings.apiKey.toUtf8());
@@ -68,7 +70,7 @@ Doors::Doors(const config::Settings &settings, const mcp::ToolSelection &tools, 
     endpoint.shape.images = settings.imageBase64;
     endpoint.maxBody = uploadBody(settings);
     endpoint.tools = tools;
-    endpoint.features = features(registry, sessions);
+    endpoint.features = features(registry, services.sessions);
     // Session ids and request states stay good over a restart, because their key does.
     if (auto sealer = mcp::Sealer::fromFile(settings.dataDir + QStringLiteral("/keys/mcp")))
         endpoint.sealer = *sealer;
@@ -77,13 +79,16 @@ Doors::Doors(const config::Settings &settings, const mcp::ToolSelection &tools, 
     m_mcp = std::make_unique<mcp::Endpoint>(registry, settings.mcpAuth == u"api-key" ? keyed : open, endpoint);
     m_mcp->addRoutes(dispatcher);
 
+    const uploads::ContextPtr incoming(new uploads::Context{services, keyed, resumable});
+    uploads::addTusRoutes(dispatcher, incoming);
     rest::BodyLimits limits;
     limits.upload = uploadBody(settings);
+    limits.form = uploads::formHandler(incoming);
     rest::addRoutes(dispatcher, registry, keyed, limits);
     const QJsonObject openApi = rest::openApiDocument(registry, QStringLiteral(POWER_VERSION));
     rest::addPages(dispatcher, QStringLiteral(POWER_VERSION), std::move(health), QJsonDocument(openApi).toJson(QJsonDocument::Compact));
     const downloads::Config publicFiles{settings.chartsPublic, POWER_VERSION};
-    downloads::addRoutes(dispatcher, files, publicFiles);
+    downloads::addRoutes(dispatcher, services.files, publicFiles);
     if (settings.benchEcho)
         addEcho(dispatcher);
 }

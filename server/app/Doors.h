@@ -1,20 +1,20 @@
 // The doors of the server: who may come in where, and which routes exist.
 #pragma once
 #include "config/Settings.h"
-#include "files/FileStore.h"
 #include "http/Dispatcher.h"
 #include "mcp/Endpoint.h"
 #include "mcp/StdioTransport.h"
-#include "sessions/SessionService.h"
+#include "operations/Services.h"
+#include "uploads/TusUploads.h"
 
 namespace power::app {
 
-// Doors: adds every route to the dispatcher. Registry, sessions and file store must outlive it. Thread: main.
+// Doors: adds every route to the dispatcher. Registry, services and uploads must outlive it. Thread: main.
 class Doors
 {
 public:
     Doors(const config::Settings &settings, const mcp::ToolSelection &tools, const operations::Registry &registry,
-          sessions::SessionService &sessions, files::FileStore &files, std::function<QJsonObject()> health, http::Dispatcher &dispatcher);
+          operations::Services &services, uploads::TusUploads &resumable, std::function<QJsonObject()> health, http::Dispatcher &dispatcher);
     ~Doors();
 
     // MCP on these descriptors as well; `ended` when the client closes them. baseUrl: for links in answers.

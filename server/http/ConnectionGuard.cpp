@@ -184,7 +184,10 @@ bool ConnectionGuard::startRequest(qsizetype headSize)
             dispatch({});
         return false;
     }
-    if (handled && m_match.options->streamBody) {
+    const QByteArray type = handled ? m_match.options->streamType : QByteArray();
+    const bool streamed = handled && (m_match.options->streamBody
+                                      || (!type.isEmpty() && m_head.headers.value("Content-Type").toLower().startsWith(type)));
+    if (streamed) {
         consume(headSize);
         m_state = State::Stream;
         m_deadline = Clock::time_point::max();

@@ -67,8 +67,13 @@ void ConnectionGuard::answerComplete(bool keep)
     m_exchange.reset();
     if (m_state == State::Dead || m_gone)
         return;
-    if (!keep || !keepsAlive())
-        return closeAfterWrite();
+    if (!keep || !keepsAlive()) {
+        closeAfterWrite();
+        // Who still reads the body of an answered request learns that it is over.
+        if (m_bodyWaiter)
+            std::exchange(m_bodyWaiter, std::nullopt)->resolve(Done{});
+        return;
+    }
     m_state = State::Header;
     m_deadline = Clock::now() + m_front.config.limits.idleTimeout;
     // Called inside process(): its loop goes on. Else later, so that a handler's stack never holds the next request.

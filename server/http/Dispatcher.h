@@ -7,9 +7,11 @@ namespace power::http {
 struct RouteOptions {
     qint64 maxBody = 16 * 1024 * 1024; // bytes; above it 413
     bool streamBody = false;           // the handler reads the body itself (Exchange::bodyReader)
+    QByteArray streamType;             // the same for bodies whose Content-Type begins so (lower case); others arrive whole
     bool cors = false;                 // any origin, without credentials; OPTIONS preflight answered
     QByteArray corsExpose;             // Access-Control-Expose-Headers
     bool anyOrigin = false;            // skip the Origin/Host check (public downloads)
+    Headers optionsFields;             // further fields of the answer to OPTIONS
 };
 
 // Dispatcher: filled at start, then read only. Thread: the event loop's.

@@ -37,6 +37,7 @@ const char *reasonOf(int status)
     case 422: return "Unprocessable Content";
     case 429: return "Too Many Requests";
     case 431: return "Request Header Fields Too Large";
+    case 460: return "Checksum Mismatch";
     case 499: return "Client Closed Request";
     case 500: return "Internal Server Error";
     case 501: return "Not Implemented";
@@ -174,6 +175,8 @@ Response optionsResponse(const QByteArray &allow, const RouteOptions *options, c
 {
     Response response = Response::empty(204);
     response.headers.add(QByteArrayLiteral("Allow"), allow);
+    for (const Headers::Field &field : options ? options->optionsFields.fields() : QList<Headers::Field>())
+        response.headers.add(field.name, field.value);
     if (!options || !options->cors)
         return response;
     // Credentials are never allowed, so any header name may be; asked-for ones are simply repeated.

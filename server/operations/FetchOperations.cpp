@@ -1,8 +1,6 @@
 // fetch_from_url: the primary way to bring a file into a session (contract 4.2).
-#include "operations/FileFacts.h"
+#include "operations/Arrival.h"
 #include "operations/RunText.h"
-#include "operations/Services.h"
-#include "operations/WriteFile.h"
 
 namespace power::operations {
 
@@ -62,13 +60,13 @@ QCoro::Task<Result<Answer>> fetchFromUrl(Services *services, Caller caller, QJso
         co_return fail(ErrorCode::InvalidArgument,
                        QStringLiteral("\"%1\" is not a complete URL.").arg(arguments.value(QStringLiteral("url")).toString().left(200)),
                        QStringLiteral("Send an http or https URL, e.g. https://example.com/data.csv."));
-    auto workspace = services->sessions.workspace(*key);
-    if (!workspace)
-        co_return Unexpected<Error>{workspace.error()};
-    auto space = *workspace;
     const QString wanted = arguments.value(QStringLiteral("filename")).toString();
-    const QString name = safeFileName(wanted.isEmpty() ? nameFromUrl(url) : wanted);
-    auto created = space->create(name);
+    const Result<Destination> to = destinationOf(services, caller, key->id, wanted.isEmpty() ? nameFromUrl(url) : wanted);
+    if (!to)
+        co_return Unexpected<Error>{to.error()};
+    const Destination destination = *to;
+    const QString name = destination.name;
+    auto created = destination.space->create(name);
     if (!created)
         co_return Unexpected<Error>{created.error()};
     const std::shared_ptr<workspace::Workspace::Writer> writer = std::move(*created);
@@ -95,22 +93,21 @@ QCoro::Task<Result<Answer>> fetchFromUrl(Services *services, Caller caller, QJso
         co_return fail(ErrorCode::Upstream,
                        QStringLiteral("%1 answered with a web page instead of the file %2.").arg(url.host(), name),
                        QStringLiteral("The link probably needs a login or points to a viewer; use a direct download link."));
-    const Result<workspace::FileFacts> facts = co_await commitFile(writer);
-    if (!facts)
-        co_return Unexpected<Error>{facts.error()};
-    services->sessions.tellFilesChanged(*key, {name}, {});
-    auto stored = co_await services->files.store(key->principal, key->id, space, name);
-    const QJsonObject info = fileInfo(*space, key->id, *facts, stored ? &*stored : nullptr, caller.baseUrl);
-    const QString inside = space->insidePath() + u'/' + name;
+    const QString baseUrl = caller.baseUrl;
+    const Result<Arrival> arrival = co_await arriveBy(services, baseUrl, destination, writer);
+    if (!arrival)
+        co_return Unexpected<Error>{arrival.error()};
+    const QJsonObject info = arrival->info;
+    const QString inside = destination.space->insidePath() + u'/' + name;
     QString text = QStringLiteral("Saved %1 (%2 bytes) to %3 in session %4")
-                       .arg(name, QLocale::c().toString(facts->size), inside, key->id);
+                       .arg(name, QLocale::c().toString(arrival->facts.size), inside, key->id);
     const QString preview = info.value(QStringLiteral("preview")).toString();
     if (!preview.isEmpty())
         text += QStringLiteral("\nPreview:\n") + preview;
     if (const QString line = readLine(inside); !line.isEmpty())
         text += QStringLiteral("\nRead it with: ") + line;
-    if (!stored)
-        text += u'\n' + stored.error().text();
+    if (!arrival->note.isEmpty())
+        text += u'\n' + arrival->note;
     co_return textAnswer(text, info);
 }
 } // namespace

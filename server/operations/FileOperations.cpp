@@ -1,9 +1,9 @@
 // upload_file, fetch_file, list_files, delete_file: the files of a session.
 #include "base/Offload.h"
+#include "operations/Arrival.h"
 #include "operations/FileFacts.h"
 #include "operations/RunText.h"
 #include "operations/Services.h"
-#include "operations/WriteFile.h"
 #include <QJsonArray>
 #include <unistd.h>
 
@@ -15,37 +15,48 @@ constexpr qint64 kLargestText = 20'000;     // bytes of a text file sent as text
 constexpr int kMostListed = 200'000;         // files of a session that are counted
 constexpr int kLargestBase64 = 30'000;      // bytes of a file sent as base64 (40,000 characters)
 
+// The bytes of an upload: base64, or text as it is.
+Result<QByteArray> contentOf(const QJsonObject &arguments)
+{
+    const QJsonValue encoded = arguments.value(QStringLiteral("content_base64"));
+    const QJsonValue text = arguments.value(QStringLiteral("text"));
+    if (encoded.isString() == text.isString())
+        return fail(ErrorCode::InvalidArgument, QStringLiteral("upload_file needs the content, once: content_base64 or text."),
+                    QStringLiteral("Send bytes as standard base64 in content_base64, or a text file's content in text."));
+    if (text.isString())
+        return text.toString().toUtf8();
+    const auto decoded = QByteArray::fromBase64Encoding(encoded.toString().toLatin1().simplified().replace(' ', ""),
+                                                        QByteArray::Base64Encoding | QByteArray::AbortOnBase64DecodingErrors);
+    if (!decoded)
+        return fail(ErrorCode::InvalidArgument, QStringLiteral("content_base64 is not valid base64."),
+                    QStringLiteral("Encode the file's bytes with standard base64, or load it with fetch_from_url."));
+    return decoded.decoded;
+}
+
 QCoro::Task<Result<Answer>> uploadFile(Services *services, Caller caller, QJsonObject arguments)
 {
-    auto key = sessionKey(caller, arguments);
-    if (!key)
-        co_return Unexpected<Error>{key.error()};
-    const QByteArray encoded = arguments.value(QStringLiteral("content_base64")).toString().toLatin1();
-    auto decoded = QByteArray::fromBase64Encoding(encoded.simplified().replace(' ', ""),
-                                                  QByteArray::Base64Encoding | QByteArray::AbortOnBase64DecodingErrors);
-    if (!decoded)
-        co_return fail(ErrorCode::InvalidArgument, QStringLiteral("content_base64 is not valid base64."),
-                       QStringLiteral("Encode the file's bytes with standard base64, or load it with fetch_from_url."));
-    if (decoded.decoded.size() > services->limits.maxUploadBytes)
+    const Result<QByteArray> content = contentOf(arguments);
+    if (!content)
+        co_return Unexpected<Error>{content.error()};
+    if (content->size() > services->limits.maxUploadBytes)
         co_return fail(ErrorCode::TooLarge,
                        QStringLiteral("The file has %1; uploads are limited to %2 (MAX_UPLOAD_MB).")
-                           .arg(humanSize(decoded.decoded.size()), humanSize(services->limits.maxUploadBytes)),
+                           .arg(humanSize(content->size()), humanSize(services->limits.maxUploadBytes)),
                        QStringLiteral("Split it, or load it with fetch_from_url."));
-    auto workspace = services->sessions.workspace(*key);
-    if (!workspace)
-        co_return Unexpected<Error>{workspace.error()};
-    const QString name = safeFileName(arguments.value(QStringLiteral("filename")).toString());
-    const QByteArray content = decoded.decoded;
-    auto space = *workspace;
-    const Result<workspace::FileFacts> written = co_await writeFile(space, name, content);
-    if (!written)
-        co_return Unexpected<Error>{written.error()};
-    services->sessions.tellFilesChanged(*key, {name}, {});
-    auto stored = co_await services->files.store(key->principal, key->id, space, name);
+    const Result<Destination> to = destinationOf(services, caller, arguments.value(QStringLiteral("session_id")).toString(),
+                                                 arguments.value(QStringLiteral("filename")).toString());
+    if (!to)
+        co_return Unexpected<Error>{to.error()};
+    const QByteArray bytes = *content;
+    const Destination destination = *to;
+    const QString baseUrl = caller.baseUrl;
+    const Result<Arrival> arrival = co_await arriveWith(services, baseUrl, destination, bytes);
+    if (!arrival)
+        co_return Unexpected<Error>{arrival.error()};
     Answer answer;
-    answer.data = fileInfo(*space, key->id, *written, stored ? &*stored : nullptr, caller.baseUrl);
-    if (!stored)
-        answer.notes << stored.error().text();
+    answer.data = arrival->info;
+    if (!arrival->note.isEmpty())
+        answer.notes << arrival->note;
     co_return answer;
 }
 
@@ -238,9 +249,10 @@ Parameter number(const char *name, const char *description, int fallback, int le
 void addFileOperations(Registry &registry, Services &services)
 {
     Operation upload = fileOperation("upload_file", "Upload a file",
-                                     "Put a small file into a session from base64 content. For large files use fetch_from_url.");
+                                     "Put a small file into a session, from text or base64. For large files use fetch_from_url.");
     upload.parameters = {text("filename", "Name in the session's directory.", true),
-                         text("content_base64", "The file's bytes in base64.", true), sessionParameter()};
+                         text("content_base64", "The file's bytes in base64; or", false), sessionParameter(),
+                         text("text", "its text.", false)};
     upload.hints = {false, false, true, false};
     upload.method = boundFile(services, uploadFile);
     registry.add(upload);

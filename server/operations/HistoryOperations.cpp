@@ -1,9 +1,8 @@
 // list_runs, get_run, export_session: what was run in a session.
 #include "base/Offload.h"
-#include "operations/FileFacts.h"
+#include "operations/Arrival.h"
 #include "operations/RunText.h"
 #include "operations/Services.h"
-#include "operations/WriteFile.h"
 #include "sessions/Notebook.h"
 #include "sessions/SessionRecords.h"
 #include <QJsonArray>
@@ -136,7 +135,7 @@ QCoro::Task<Result<Answer>> exportSession(Services *services, Caller caller, QJs
         co_return Unexpected<Error>{known.error()};
     const bool script = arguments.value(QStringLiteral("format")).toString() == u"py";
     const QString wanted = arguments.value(QStringLiteral("filename")).toString();
-    const QString name = wanted.isEmpty() ? named.id + (script ? QStringLiteral(".py") : QStringLiteral(".ipynb")) : safeFileName(wanted);
+    const QString name = wanted.isEmpty() ? named.id + (script ? QStringLiteral(".py") : QStringLiteral(".ipynb")) : wanted;
     auto runs = co_await services->records.history(named, kMostExported);
     if (!runs)
         co_return Unexpected<Error>{runs.error()};
@@ -146,22 +145,22 @@ QCoro::Task<Result<Answer>> exportSession(Services *services, Caller caller, QJs
         return script ? sessions::scriptOf(facts, list) : sessions::notebookOf(facts, list);
     };
     auto content = co_await offload<QByteArray>(std::move(make));
-    auto workspace = services->sessions.workspace(named);
-    if (!workspace)
-        co_return Unexpected<Error>{workspace.error()};
-    auto space = *workspace;
+    const Result<Destination> to = destinationOf(services, caller, named.id, name);
+    if (!to)
+        co_return Unexpected<Error>{to.error()};
+    const Destination destination = *to;
     const QByteArray bytes = *content;
-    const Result<workspace::FileFacts> written = co_await writeFile(space, name, bytes);
-    if (!written)
-        co_return Unexpected<Error>{written.error()};
-    auto stored = co_await services->files.store(named.principal, named.id, space, name);
-    QJsonObject data = fileInfo(*space, named.id, *written, stored ? &*stored : nullptr, caller.baseUrl);
+    const QString baseUrl = caller.baseUrl;
+    const Result<Arrival> arrival = co_await arriveWith(services, baseUrl, destination, bytes);
+    if (!arrival)
+        co_return Unexpected<Error>{arrival.error()};
+    QJsonObject data = arrival->info;
     data.insert(QStringLiteral("format"), script ? QStringLiteral("py") : QStringLiteral("ipynb"));
     data.insert(QStringLiteral("runs"), runs->size());
     data.remove(QStringLiteral("preview"));
-    const QString link = stored ? QStringLiteral("Download URL: ") + caller.baseUrl + stored->downloadPath() : stored.error().text();
+    const QString link = arrival->stored ? QStringLiteral("Download URL: ") + baseUrl + arrival->stored->downloadPath() : arrival->note;
     co_return textAnswer(QStringLiteral("%1 runs of session %2 as %3 (%4)\n%5")
-                             .arg(runs->size()).arg(named.id, space->insidePath() + u'/' + name, humanSize(written->size), link),
+                             .arg(runs->size()).arg(named.id, destination.space->insidePath() + u'/' + destination.name, humanSize(arrival->facts.size), link),
                          data);
 }
 

@@ -11,8 +11,8 @@ std::variant<QJsonObject, http::Response> bodyObject(const http::Request &reques
         return QJsonObject();
     const QByteArray type = request.headers.value("Content-Type").toLower();
     if (type.startsWith("multipart/") || type.startsWith("application/x-www-form-urlencoded"))
-        return refusal(415, QStringLiteral("Send a JSON object; forms are not accepted. Files go as base64 in content_base64, "
-                                           "or by URL with /api/files/fetch."), request);
+        return refusal(415, QStringLiteral("Send a JSON object; forms are accepted by /api/files/upload only (multipart/form-data). Files go "
+                                           "there, as base64 in content_base64, or by URL with /api/files/fetch."), request);
     QJsonParseError problem;
     QJsonDocument document = QJsonDocument::fromJson(request.body, &problem);
     if (problem.error == QJsonParseError::IllegalUTF8String)

@@ -56,8 +56,12 @@ void addRoutes(http::Dispatcher &dispatcher, const operations::Registry &registr
         http::RouteOptions options;
         options.maxBody = route.upload ? limits.upload : limits.usual;
         options.cors = true;
+        if (route.upload && limits.form)
+            options.streamType = "multipart/";
         dispatcher.add(route.method, QString::fromLatin1(route.pattern),
-                       [&registry, authenticate, &route](http::ExchangePtr exchange) {
+                       [&registry, authenticate, &route, form = route.upload ? limits.form : http::Handler()](http::ExchangePtr exchange) {
+                           if (form && exchange->request().headers.value("Content-Type").toLower().startsWith("multipart/"))
+                               return form(std::move(exchange));
                            serve(registry, authenticate, route, std::move(exchange));
                        }, options);
     }

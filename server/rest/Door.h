@@ -9,6 +9,8 @@ namespace power::rest {
 struct BodyLimits {
     qint64 usual = 16 * 1024 * 1024;
     qint64 upload = 64 * 1024 * 1024; // of the JSON body: at least 4/3 of the largest file
+    // Takes multipart/form-data on the routes that upload, and reads that body itself; null: refused.
+    http::Handler form = {};
 };
 
 // Adds the routes of the table. A client that hangs up does not stop what it started: the record of a run and its files

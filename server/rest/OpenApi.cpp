@@ -41,6 +41,17 @@ QJsonObject jsonContent(const QJsonObject &schema)
     return {{QStringLiteral("application/json"), QJsonObject{{QStringLiteral("schema"), schema}}}};
 }
 
+// Of a route that takes files as a form too.
+QJsonObject formSchema()
+{
+    const QJsonObject text{{QStringLiteral("type"), QStringLiteral("string")}};
+    const QJsonObject file{{QStringLiteral("type"), QStringLiteral("string")}, {QStringLiteral("format"), QStringLiteral("binary")}};
+    return {{QStringLiteral("type"), QStringLiteral("object")},
+            {QStringLiteral("properties"),
+             QJsonObject{{QStringLiteral("file"), file}, {QStringLiteral("session_id"), text}, {QStringLiteral("filename"), text}}},
+            {QStringLiteral("required"), QJsonArray{QStringLiteral("file")}}};
+}
+
 QJsonObject answers()
 {
     const auto answer = [](const char *text) {
@@ -90,8 +101,11 @@ QJsonObject describe(const Route &route, const Operation &operation)
         QJsonObject schema{{QStringLiteral("type"), QStringLiteral("object")}, {QStringLiteral("properties"), properties}};
         if (!required.isEmpty())
             schema.insert(QStringLiteral("required"), required);
+        QJsonObject content = jsonContent(schema);
+        if (route.upload)
+            content.insert(QStringLiteral("multipart/form-data"), QJsonObject{{QStringLiteral("schema"), formSchema()}});
         out.insert(QStringLiteral("requestBody"),
-                   QJsonObject{{QStringLiteral("required"), !required.isEmpty()}, {QStringLiteral("content"), jsonContent(schema)}});
+                   QJsonObject{{QStringLiteral("required"), !required.isEmpty()}, {QStringLiteral("content"), content}});
     }
     return out;
 }

@@ -49,7 +49,7 @@ const QList<Route> &routes()
         {.method = "POST", .pattern = "/api/sessions/{session_id}/export", .operation = "export_session",
          .summary = "Write the history as a notebook or script and give its link.", .body = true, .query = true},
         {.method = "POST", .pattern = "/api/files/upload", .operation = "upload_file",
-         .summary = "Put a file into a session (base64).", .body = true, .upload = true},
+         .summary = "Put files into a session: multipart/form-data (any number of files, session_id), or one as JSON.", .body = true, .upload = true},
         {.method = "POST", .pattern = "/api/files/fetch", .operation = "fetch_from_url",
          .summary = "Fetch a URL into a session.", .body = true},
         {.method = "GET", .pattern = "/api/files", .operation = "list_files", .summary = "Files of a session.", .query = true},

@@ -1,6 +1,7 @@
 #include "workspace/FileWriter.h"
 #include "base/Ids.h"
 #include "workspace/Beneath.h"
+#include "workspace/CopyContent.h"
 #include <cerrno>
 #include <fcntl.h>
 #include <unistd.h>
@@ -50,6 +51,26 @@ Result<Done> FileWriter::write(QByteArrayView bytes)
     return Done{};
 }
 
+Result<Done> FileWriter::adopt(int file)
+{
+    const QByteArray source = "/proc/self/fd/" + QByteArray::number(file);
+    const QByteArray second = ".power-" + newUuid().toLatin1();
+    const int held = ::fcntl(file, F_DUPFD_CLOEXEC, 0);
+    if (held < 0) return Unexpected<Error>{fileError(errno, m_shown)};
+    Descriptor again(held);
+    if (::linkat(AT_FDCWD, source.constData(), m_directory.get(), second.constData(), AT_SYMLINK_FOLLOW) == 0) {
+        ::unlinkat(m_directory.get(), m_temporary.constData(), 0);
+        m_temporary = second;
+        m_file = std::move(again);
+        m_shared = true;
+        return Done{};
+    }
+    struct stat facts;
+    if (::fstat(file, &facts) != 0 || !copyContent(file, m_file.get(), facts.st_size))
+        return Unexpected<Error>{fileError(errno, m_shown)};
+    return Done{};
+}
+
 Result<FileFacts> FileWriter::commit()
 {
     const auto failed = [this] { return Unexpected<Error>{fileError(errno, m_shown)}; };
@@ -58,6 +79,8 @@ Result<FileFacts> FileWriter::commit()
     if (m_place.chown && ::fchown(m_file.get(), m_place.uid, m_place.gid) != 0) return failed();
     if (::renameat(m_directory.get(), m_temporary.constData(), m_directory.get(), m_name.constData()) != 0)
         return failed();
+    // rename(2) does nothing when both names are one file already.
+    if (m_shared) ::unlinkat(m_directory.get(), m_temporary.constData(), 0);
     m_done = true;
     if (::fsync(m_directory.get()) != 0 || ::fstat(m_file.get(), &facts) != 0) return failed();
     if (const auto tracker = m_tracker.lock())

@@ -16,6 +16,7 @@ public:
     ~FileWriter() override;
 
     Result<Done> write(QByteArrayView bytes) override;
+    Result<Done> adopt(int file) override;
     Result<FileFacts> commit() override;
     int descriptor() const override { return m_file.get(); }
 
@@ -28,6 +29,7 @@ private:
     SessionPlace m_place;
     std::weak_ptr<ChangeTracker> m_tracker;
     bool m_done = false;
+    bool m_shared = false; // the file has, or had, another name elsewhere
 };
 
 } // namespace power::workspace

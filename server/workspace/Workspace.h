@@ -65,6 +65,9 @@ public:
     public:
         virtual ~Writer() = default;
         virtual Result<Done> write(QByteArrayView bytes) = 0;
+        // Instead of write(): the whole content of a regular file that nobody writes any more. On the same file system
+        // it becomes this very file (a second name), else it is copied.
+        virtual Result<Done> adopt(int file) = 0;
         virtual Result<FileFacts> commit() = 0; // fsync, chown to the session, rename
         virtual int descriptor() const = 0;
     };

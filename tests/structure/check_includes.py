@@ -26,9 +26,10 @@ ALLOWED = {
     "mcp": {"base", "operations", "http", "access", "doors"},
     "rest": {"base", "operations", "http", "access", "doors"},
     "downloads": {"base", "operations", "http", "files"},
+    "uploads": {"base", "workspace", "operations", "http", "doors"},
     "app": None,  # all
 }
-ADAPTERS = {"doors", "mcp", "rest", "downloads", "http", "operations"}
+ADAPTERS = {"doors", "mcp", "rest", "downloads", "uploads", "http", "operations"}
 SQL = re.compile(r"\bQSql(Query|Database)\b")
 
 

@@ -1,0 +1,304 @@
+#include "uploads/TusUploads.h"
+#include "base/Ids.h"
+#include "base/Log.h"
+#include "base/Offload.h"
+#include <QDir>
+#include <QJsonDocument>
+#include <QSaveFile>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+namespace power::uploads {
+
+using namespace std::chrono_literals;
+
+namespace {
+constexpr auto kHandOver = 60s; // until who was interrupted has let go: a delivery is not broken off
+constexpr int kMostKept = 20'000; // records of delivered ones included
+
+const char *kindWord(TusUpload::Kind kind)
+{
+    return kind == TusUpload::Kind::Part ? "part" : kind == TusUpload::Kind::Joined ? "joined" : "whole";
+}
+
+Result<Done> writeRecord(const QString &path, const TusUpload &upload)
+{
+    QSaveFile file(path);
+    const QByteArray text = QJsonDocument(upload.toJson()).toJson(QJsonDocument::Compact);
+    if (!file.open(QIODevice::WriteOnly) || !file.setPermissions(QFile::ReadOwner | QFile::WriteOwner)
+        || file.write(text) != text.size() || !file.commit())
+        return fail(ErrorCode::Unavailable, QStringLiteral("The upload's record cannot be written: %1.").arg(file.errorString()),
+                    QStringLiteral("Try again; if it stays, tell the administrator."));
+    if (!syncDirectory(path.section(u'/', 0, -2)))
+        return fail(ErrorCode::Unavailable, QStringLiteral("The upload's record cannot be made durable."));
+    return Done{};
+}
+
+qint64 freeBytes(const QString &directory)
+{
+    struct statvfs facts;
+    if (::statvfs(QFile::encodeName(directory).constData(), &facts) != 0)
+        return -1;
+    return qint64(facts.f_bavail) * qint64(facts.f_frsize);
+}
+} // namespace
+
+QJsonObject TusUpload::toJson() const
+{
+    return {{QStringLiteral("id"), id},
+            {QStringLiteral("principal"), principal},
+            {QStringLiteral("session_id"), sessionId},
+            {QStringLiteral("name"), name},
+            {QStringLiteral("metadata"), QString::fromLatin1(metadata)},
+            {QStringLiteral("kind"), QLatin1String(kindWord(kind))},
+            {QStringLiteral("joined_of"), QString::fromLatin1(joinedOf)},
+            {QStringLiteral("length"), length},
+            {QStringLiteral("created"), created.toString(Qt::ISODateWithMs)},
+            {QStringLiteral("delivered"), delivered},
+            {QStringLiteral("file"), file}};
+}
+
+TusUpload TusUpload::fromJson(const QJsonObject &object)
+{
+    const auto text = [&object](const char *key) { return object.value(QLatin1String(key)).toString(); };
+    TusUpload upload;
+    upload.id = text("id");
+    upload.principal = text("principal");
+    upload.sessionId = text("session_id");
+    upload.name = text("name");
+    upload.metadata = text("metadata").toLatin1();
+    const QString kind = text("kind");
+    upload.kind = kind == u"part" ? Kind::Part : kind == u"joined" ? Kind::Joined : Kind::Whole;
+    upload.joinedOf = text("joined_of").toLatin1();
+    upload.length = object.value(QLatin1String("length")).toInteger(-1);
+    upload.created = QDateTime::fromString(text("created"), Qt::ISODateWithMs);
+    upload.delivered = object.value(QLatin1String("delivered")).toBool();
+    upload.file = object.value(QLatin1String("file")).toObject();
+    return upload;
+}
+
+TusTurn::TusTurn(std::shared_ptr<Entry> entry) : m_entry(std::move(entry))
+{
+    m_entry->taken = true;
+    m_entry->interrupt = CancelSource();
+    if (!m_entry->waiting.empty())
+        m_entry->interrupt.cancel();
+}
+
+TusTurn::~TusTurn()
+{
+    m_entry->taken = false;
+    while (!m_entry->waiting.empty()) {
+        const OneShot<Done> next = m_entry->waiting.front();
+        m_entry->waiting.pop_front();
+        if (next.isResolved())
+            continue; // gave up
+        m_entry->taken = true; // handed over
+        QMetaObject::invokeMethod(qApp, [next] { next.resolve(Done{}); }, Qt::QueuedConnection);
+        return;
+    }
+}
+
+QString TusUploads::pathOf(const QString &id, const char *ending) const
+{
+    return m_config.directory + u'/' + id + QLatin1String(ending);
+}
+
+QDateTime TusUploads::expiry(const TusTurn &turn) const
+{
+    return turn.entry()->touched.addSecs(m_config.life.count());
+}
+
+bool TusUploads::isExpired(const Entry &entry) const
+{
+    return entry.touched.addSecs(m_config.life.count()) <= QDateTime::currentDateTimeUtc();
+}
+
+Result<Done> TusUploads::start()
+{
+    QDir directory(m_config.directory);
+    if (!directory.mkpath(QStringLiteral(".")) || ::chmod(QFile::encodeName(m_config.directory).constData(), 0700) != 0)
+        return fail(ErrorCode::Unavailable, QStringLiteral("The directory for uploads %1 cannot be made.").arg(m_config.directory),
+                    QStringLiteral("Set DATA_DIR to a directory this user may write."));
+    for (const QFileInfo &info : directory.entryInfoList(QDir::Files | QDir::Hidden)) {
+        const QString id = info.completeBaseName();
+        if (info.suffix() != u"json" || info.isHidden()) {
+            // Forms and checked pieces that were being received, halves of records.
+            if (info.suffix() != u"part" || !directory.exists(id + QStringLiteral(".json")))
+                directory.remove(info.fileName());
+            continue;
+        }
+        QFile record(info.filePath());
+        const auto entry = std::make_shared<Entry>();
+        if (record.open(QIODevice::ReadOnly))
+            entry->upload = TusUpload::fromJson(QJsonDocument::fromJson(record.readAll()).object());
+        entry->touched = info.lastModified().toUTC();
+        const QFileInfo content(pathOf(id, ".part"));
+        bool good = entry->upload.id == id && entry->upload.length >= 0;
+        if (good && !entry->upload.delivered) {
+            good = content.exists() && content.size() <= entry->upload.length;
+            entry->touched = qMax(entry->touched, content.lastModified().toUTC());
+        } else {
+            directory.remove(content.fileName());
+        }
+        if (good) {
+            m_entries.insert(id, entry);
+        } else {
+            log::warning("upload_dropped", {{QStringLiteral("id"), id}});
+            directory.remove(content.fileName());
+            directory.remove(info.fileName());
+        }
+    }
+    sweep();
+    return Done{};
+}
+
+QCoro::Task<Result<TusTurnPtr>> TusUploads::create(TusUpload upload)
+{
+    sweep();
+    const auto open = std::count_if(m_entries.cbegin(), m_entries.cend(), [](const auto &entry) { return !entry->upload.delivered; });
+    if (open >= m_config.mostOpen || m_entries.size() >= kMostKept)
+        co_return fail(ErrorCode::Busy, QStringLiteral("%1 uploads are unfinished already.").arg(open),
+                       QStringLiteral("Finish or delete some of them, or try again when they have expired."));
+    const auto entry = std::make_shared<Entry>();
+    upload.id = newUuid();
+    upload.created = QDateTime::currentDateTimeUtc();
+    entry->upload = upload;
+    entry->touched = upload.created;
+    const TusTurnPtr turn = std::make_shared<TusTurn>(entry);
+    m_entries.insert(upload.id, entry);
+    using File = std::shared_ptr<SpoolFile>;
+    std::function<Result<File>()> work = [entry, part = pathOf(upload.id, ".part"), record = pathOf(upload.id, ".json"),
+                                          reserve = m_config.freeReserve, directory = m_config.directory]() -> Result<File> {
+        const qint64 free = freeBytes(directory);
+        if (free >= 0 && free - reserve < entry->upload.length)
+            return fail(ErrorCode::Unavailable, QStringLiteral("The server's disk has no room for an upload of %1 bytes.").arg(entry->upload.length),
+                        QStringLiteral("Tell the administrator."));
+        auto file = SpoolFile::create(part);
+        if (!file)
+            return Unexpected<Error>{file.error()};
+        const Result<Done> written = writeRecord(record, entry->upload);
+        if (!written)
+            return Unexpected<Error>{written.error()};
+        (*file)->keep();
+        return file;
+    };
+    const Result<File> made = co_await offload<File>(std::move(work));
+    if (!made) {
+        drop(entry);
+        co_return Unexpected<Error>{made.error()};
+    }
+    turn->setFile(*made);
+    co_return turn;
+}
+
+QCoro::Task<Result<TusTurnPtr>> TusUploads::turn(QString id, QString principal)
+{
+    const std::shared_ptr<Entry> entry = m_entries.value(id);
+    const auto unknown = [&id] {
+        return fail(ErrorCode::NotFound, QStringLiteral("There is no upload \"%1\".").arg(id.left(80)),
+                    QStringLiteral("Uploads are forgotten a while after their last request; begin a new one."));
+    };
+    if (!entry || entry->upload.principal != principal)
+        co_return unknown();
+    if (entry->taken) {
+        const OneShot<Done> mine;
+        entry->waiting.push_back(mine);
+        entry->interrupt.cancel();
+        const std::chrono::milliseconds most = kHandOver;
+        const Result<Done> waited = co_await mine.wait(most);
+        if (!waited)
+            co_return fail(ErrorCode::Busy, QStringLiteral("Another request is still writing to this upload."),
+                           QStringLiteral("Try again shortly."));
+    }
+    const TusTurnPtr turn = std::make_shared<TusTurn>(entry);
+    if (entry->removed)
+        co_return unknown();
+    if (isExpired(*entry)) {
+        drop(entry);
+        co_return fail(ErrorCode::Gone, QStringLiteral("This upload expired."), QStringLiteral("Begin a new one."));
+    }
+    touch(*turn);
+    if (entry->upload.delivered)
+        co_return turn;
+    using File = std::shared_ptr<SpoolFile>;
+    std::function<Result<File>()> work = [part = pathOf(id, ".part")] { return SpoolFile::open(part); };
+    const Result<File> file = co_await offload<File>(std::move(work));
+    if (!file)
+        co_return Unexpected<Error>{file.error()};
+    turn->setFile(*file);
+    co_return turn;
+}
+
+QCoro::Task<Result<Done>> TusUploads::settle(TusTurnPtr turn)
+{
+    if (turn->upload().delivered)
+        co_return Done{};
+    std::function<Result<Done>()> work = [file = turn->file()] { return file->sync(); };
+    Result<Done> synced = co_await offload<Done>(std::move(work));
+    co_return synced;
+}
+
+QCoro::Task<Result<Done>> TusUploads::join(TusTurnPtr turn, QList<TusTurnPtr> parts)
+{
+    QList<std::shared_ptr<SpoolFile>> files;
+    for (const TusTurnPtr &part : std::as_const(parts))
+        files << part->file();
+    std::function<Result<Done>()> work = [file = turn->file(), files]() -> Result<Done> {
+        for (const auto &each : files) {
+            const Result<Done> appended = file->appendFile(*each);
+            if (!appended)
+                return appended;
+        }
+        return file->sync();
+    };
+    Result<Done> joined = co_await offload<Done>(std::move(work));
+    co_return joined;
+}
+
+QCoro::Task<Result<Done>> TusUploads::delivered(TusTurnPtr turn, QJsonObject facts)
+{
+    const std::shared_ptr<Entry> entry = turn->entry();
+    TusUpload done = entry->upload;
+    done.delivered = true;
+    done.file = facts;
+    std::function<Result<Done>()> work = [done, record = pathOf(done.id, ".json")] { return writeRecord(record, done); };
+    const Result<Done> written = co_await offload<Done>(std::move(work));
+    // The session has the file in any case; without the record a restart would deliver it once more.
+    if (!written)
+        log::warning("upload_record_not_written", {{QStringLiteral("id"), done.id}, {QStringLiteral("reason"), written.error().text()}});
+    entry->upload = done;
+    QFile::remove(pathOf(done.id, ".part"));
+    turn->setFile({});
+    co_return Done{};
+}
+
+QCoro::Task<Result<Done>> TusUploads::remove(TusTurnPtr turn)
+{
+    drop(turn->entry());
+    std::function<Result<Done>()> work = [directory = m_config.directory]() -> Result<Done> {
+        syncDirectory(directory);
+        return Done{};
+    };
+    Result<Done> synced = co_await offload<Done>(std::move(work));
+    co_return synced;
+}
+
+// The record first: what has none is cleared at the next start.
+void TusUploads::drop(const std::shared_ptr<Entry> &entry)
+{
+    QFile::remove(pathOf(entry->upload.id, ".json"));
+    QFile::remove(pathOf(entry->upload.id, ".part"));
+    entry->removed = true;
+    m_entries.remove(entry->upload.id);
+}
+
+void TusUploads::sweep()
+{
+    for (const std::shared_ptr<Entry> &entry : m_entries.values()) {
+        if (!entry->taken && isExpired(*entry))
+            drop(entry);
+    }
+}
+
+} // namespace power::uploads

@@ -1,0 +1,165 @@
+// The state of resumable uploads without a server: durable, expiring, exclusive, and what a start makes of leftovers.
+#include "uploads/TusHeaders.h"
+#include "uploads/TusUploads.h"
+#include <QDir>
+#include <QFile>
+#include <QTemporaryDir>
+#include <QTest>
+#include <QCoroTask>
+
+using namespace power;
+using namespace power::uploads;
+
+namespace {
+TusUpload sample(qint64 length)
+{
+    TusUpload upload;
+    upload.principal = QStringLiteral("owner");
+    upload.sessionId = QStringLiteral("default");
+    upload.name = QStringLiteral("a.bin");
+    upload.length = length;
+    return upload;
+}
+} // namespace
+
+class TestTusState : public QObject
+{
+    Q_OBJECT
+private Q_SLOTS:
+    void survives();
+    void leftovers();
+    void expires();
+    void exclusive();
+    void headers();
+
+private:
+    TusUploads::Config config(const QTemporaryDir &directory) const
+    {
+        TusUploads::Config made;
+        made.directory = directory.filePath(QStringLiteral("uploads"));
+        return made;
+    }
+    TusTurnPtr made(TusUploads &uploads, qint64 length)
+    {
+        auto turn = QCoro::waitFor(uploads.create(sample(length)));
+        return turn ? *turn : nullptr;
+    }
+    Result<TusTurnPtr> again(TusUploads &uploads, const QString &id, const QString &principal = QStringLiteral("owner"))
+    {
+        return QCoro::waitFor(uploads.turn(id, principal));
+    }
+};
+
+void TestTusState::survives()
+{
+    QTemporaryDir directory;
+    QString id, done;
+    {
+        TusUploads uploads(config(directory));
+        QVERIFY(uploads.start().ok());
+        TusTurnPtr turn = made(uploads, 10);
+        QVERIFY(turn);
+        id = turn->upload().id;
+        QVERIFY(turn->file()->append(QByteArray("abc")).ok());
+        QVERIFY(QCoro::waitFor(uploads.settle(turn)).ok());
+        TusTurnPtr whole = made(uploads, 0);
+        done = whole->upload().id;
+        QVERIFY(QCoro::waitFor(uploads.delivered(whole, {{QStringLiteral("filename"), QStringLiteral("a.bin")}})).ok());
+    }
+    TusUploads uploads(config(directory));
+    QVERIFY(uploads.start().ok());
+    QVERIFY(!again(uploads, id, QStringLiteral("somebody")));
+    const Result<TusTurnPtr> turn = again(uploads, id);
+    QVERIFY(turn.ok());
+    QCOMPARE((*turn)->offset(), 3);
+    QCOMPARE((*turn)->upload().length, 10);
+    QCOMPARE((*turn)->upload().name, QStringLiteral("a.bin"));
+    const Result<TusTurnPtr> whole = again(uploads, done);
+    QVERIFY(whole.ok() && (*whole)->upload().delivered && !(*whole)->file());
+    QCOMPARE((*whole)->upload().file.value(QStringLiteral("filename")).toString(), QStringLiteral("a.bin"));
+    QVERIFY(QCoro::waitFor(uploads.remove(*turn)).ok());
+    QVERIFY(!again(uploads, id));
+    QCOMPARE(QDir(uploads.directory()).entryList(QDir::Files | QDir::Hidden), QStringList{done + QStringLiteral(".json")});
+}
+
+void TestTusState::leftovers()
+{
+    QTemporaryDir directory;
+    const TusUploads::Config where = config(directory);
+    QVERIFY(QDir().mkpath(where.directory));
+    for (const char *name : {"form.part", "x.json", "y.json.abcdef", ".hidden", "empty.json"}) {
+        QFile file(where.directory + u'/' + QLatin1String(name));
+        QVERIFY(file.open(QIODevice::WriteOnly));
+        file.write(qstrcmp(name, "x.json") == 0 ? "{\"id\":\"other\",\"length\":3}" : "");
+    }
+    TusUploads uploads(where);
+    QVERIFY(uploads.start().ok());
+    QCOMPARE(QDir(where.directory).entryList(QDir::Files | QDir::Hidden), QStringList());
+}
+
+void TestTusState::expires()
+{
+    QTemporaryDir directory;
+    TusUploads::Config short1 = config(directory);
+    short1.life = std::chrono::seconds(1);
+    TusUploads uploads(short1);
+    QVERIFY(uploads.start().ok());
+    TusTurnPtr turn = made(uploads, 10);
+    const QString id = turn->upload().id;
+    const QDateTime end = uploads.expiry(*turn);
+    uploads.sweep(); // in use: stays
+    turn.reset();
+    QVERIFY(again(uploads, id).ok());
+    QTRY_VERIFY_WITH_TIMEOUT(QDateTime::currentDateTimeUtc() > end.addSecs(1), 5000);
+    const Result<TusTurnPtr> late = again(uploads, id);
+    QVERIFY(!late && late.error().code == ErrorCode::Gone);
+    QCOMPARE(QDir(uploads.directory()).entryList(QDir::Files), QStringList());
+}
+
+void TestTusState::exclusive()
+{
+    QTemporaryDir directory;
+    TusUploads uploads(config(directory));
+    QVERIFY(uploads.start().ok());
+    TusTurnPtr first = made(uploads, 10);
+    const QString id = first->upload().id;
+    int got = 0;
+    TusTurnPtr second;
+    auto wait = [](TusUploads &all, QString name, int *count, TusTurnPtr *into) -> QCoro::Task<> {
+        const QString owner = QStringLiteral("owner");
+        Result<TusTurnPtr> turn = co_await all.turn(name, owner);
+        if (turn)
+            *into = *turn;
+        ++*count;
+    };
+    wait(uploads, id, &got, &second);
+    QVERIFY(first->interrupted().isCancelled());
+    QCoreApplication::processEvents();
+    QCOMPARE(got, 0);
+    first.reset();
+    QTRY_COMPARE(got, 1);
+    QVERIFY(second && !second->interrupted().isCancelled());
+}
+
+void TestTusState::headers()
+{
+    const auto pairs = readMetadata("filename w5wuY3N2, is_confidential,session_id YQ==");
+    QVERIFY(pairs.ok());
+    QCOMPARE(pairs->value("filename"), QByteArray("\xc3\x9c.csv"));
+    QVERIFY(pairs->contains("is_confidential"));
+    QVERIFY(!readMetadata("a b!c") && !readMetadata(",") && !readMetadata("a YQ==,a YQ=="));
+    QVERIFY(readCount("500", "x").ok() && !readCount("-1", "x") && !readCount("", "x") && !readCount("9999999999999999999", "x") && !readCount("1e3", "x"));
+    const auto ids = readPartIds("final;/api/uploads/a https://host/api/uploads/b?x=1");
+    QVERIFY(ids.ok());
+    QCOMPARE(*ids, (QList<QByteArray>{"a", "b"}));
+    QVERIFY(!readPartIds("final;") && !readPartIds("final;/a/"));
+    const auto sum = Checksum::read("sha1 Kq5sNclPz7QV2+lfQIuc6R7oRu0=");
+    QVERIFY(sum.ok());
+    (*sum)->add("hello ");
+    (*sum)->add("world");
+    QVERIFY((*sum)->matches());
+    QVERIFY(!Checksum::read("crc99 AAAA") && !Checksum::read("sha1 AAAA") && !Checksum::read("sha1"));
+}
+
+QTEST_GUILESS_MAIN(TestTusState)
+#include "tst_tus_state.moc"
