@@ -26,6 +26,15 @@ def remember(name, source):
         linecache.cache.pop(oldest, None)
 
 
+def forget():
+    """Everything that was remembered."""
+    global total
+    for name in known:
+        linecache.cache.pop(name, None)
+    known.clear()
+    total = 0
+
+
 def is_users(filename):
     if filename.startswith("<cell "):
         return True

@@ -8,6 +8,8 @@ import platform
 import sys
 import time
 
+import _power
+
 # What almost every session uses; the rest loads on first use (heavy, or it starts threads).
 HOT = ["numpy", "pandas", "pyarrow", "matplotlib.pyplot", "IPython.core.interactiveshell"]
 
@@ -87,7 +89,7 @@ def warm_up(extra):
             if name in found:  # the zygote that comes in place of this one leaves them to the sessions
                 os.unlink(os.path.join(os.environ["POWER_EXTRA_SITE"], ".zygote-imports"))
             return refusal(report, f"import of {name}")
-    from power_kernel import loop
+    from power_kernel import loop, rehearsal
 
     loop.prepare()
     try:
@@ -97,6 +99,12 @@ def warm_up(extra):
     if len(tasks()) > 1:
         return refusal(report, "the warm-up after the imports")
     gc.collect()
+    try:
+        rehearsal.rehearse(loop.state["shell"])
+    except Exception as error:  # kernels are larger then, not worse
+        print(f"power-kernel zygote: rehearsal: {error!r}", file=sys.stderr)
+    gc.collect()
+    _power.fill_heap_holes()
     gc.freeze()
     report.update(tasks=1, rss_mb=rss_mb(), ms=round((time.monotonic() - begin) * 1e3))
     return True, json.dumps(report)

@@ -1,6 +1,7 @@
 #include "kernel/Native.h"
 #include "kernel/Channel.h"
 #include "kernel/Checkpoint.h"
+#include "kernel/HeapHoles.h"
 #include "kernel/Interrupt.h"
 #include "kernel/Output.h"
 #include "kernel/PathMap.h"
@@ -23,6 +24,7 @@ namespace
 {
 std::unique_ptr<Channel> control;
 std::mutex sendLock;
+bool rehearsing = false;
 std::vector<int> arrived; // descriptors that came with the last bytes, for the frame they belong to
 
 std::string_view bytesOf(const py::buffer_info &info)
@@ -45,6 +47,7 @@ py::size_t write(char channel, const py::buffer &data)
 // One frame to the server. ConnectionError when it is gone or in a process forked by user code.
 void send(int type, const py::bytes &metaBytes, const py::bytes &blob)
 {
+    if (rehearsing) return;
     const std::string_view meta = metaBytes;
     if (!control || inForkedChild()) {
         PyErr_SetString(PyExc_ConnectionError, "this process has no way to the server");
@@ -127,6 +130,20 @@ py::tuple checkpoint()
     return py::make_tuple("resumed", py::bytes(result.resume.meta), py::bytes(result.resume.blob));
 }
 
+// In the zygote: cells run without a server, frames and output go nowhere.
+void rehearse(bool on)
+{
+    rehearsing = on;
+    muteOutput(on);
+}
+
+// What Python does in every forked child, done in the zygote.
+void rehearseFork()
+{
+    PyOS_BeforeFork();
+    PyOS_AfterFork_Child();
+}
+
 // The descriptor that came with the present frame, now the caller's; -1: none.
 int takeDescriptor()
 {
@@ -179,6 +196,9 @@ PYBIND11_EMBEDDED_MODULE(_power, m)
     m.def("receive", &power::kernel::receive);
     m.def("receive_within", &power::kernel::receiveWithin);
     m.def("checkpoint", &power::kernel::checkpoint);
+    m.def("rehearse", &power::kernel::rehearse);
+    m.def("rehearse_fork", &power::kernel::rehearseFork);
+    m.def("fill_heap_holes", &power::kernel::fillHeapHoles);
     m.def("take_descriptor", &power::kernel::takeDescriptor);
     py::class_<Mapping>(m, "Mapping", py::buffer_protocol())
         .def(py::init<int, std::int64_t, std::int64_t>())

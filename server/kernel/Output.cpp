@@ -17,6 +17,7 @@ struct OutputState {
     std::uint64_t epoch = 0;
     char active = 'f';
     bool forked = false;
+    bool muted = false;
 };
 OutputState state;
 pthread_mutex_t outputLock = PTHREAD_MUTEX_INITIALIZER;
@@ -97,7 +98,7 @@ bool writeOutput(char channel, std::string_view data)
     const int descriptor = channel == 'e' ? 2 : 1;
     Waiting waiting;
     switchTo(channel);
-    while (!data.empty()) {
+    while (!data.empty() && !state.muted) {
         const ssize_t n = ::write(descriptor, data.data(), data.size());
         if (n >= 0) {
             data.remove_prefix(std::size_t(n));
@@ -121,6 +122,11 @@ std::uint64_t markOutput(char channel)
     Waiting waiting;
     switchTo(channel);
     return state.epoch;
+}
+
+void muteOutput(bool mute)
+{
+    state.muted = mute;
 }
 
 std::vector<int> outputDescriptors()

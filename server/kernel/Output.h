@@ -22,6 +22,9 @@ bool writeOutput(char channel, std::string_view data);
 // above.
 std::uint64_t markOutput(char channel);
 
+// While muted nothing is written: the zygote rehearses cells that way.
+void muteOutput(bool mute);
+
 // Every descriptor that leads to the two pipes.
 std::vector<int> outputDescriptors();
 

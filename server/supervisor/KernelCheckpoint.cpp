@@ -15,6 +15,7 @@ namespace {
 constexpr qint64 kMostCode = 16 * 1024; // of one cell
 constexpr qint64 kMostCodes = 64 * 1024; // of all
 constexpr qsizetype kMostCells = 500;
+constexpr auto kLittleTime = 200ms;
 constexpr auto kCopyWait = 10s; // gigabytes on a busy machine take their time
 } // namespace
 
@@ -85,7 +86,9 @@ CheckpointNeed KernelProcess::checkpointNeed() const
 {
     CheckpointNeed need;
     const bool idle = m_state == State::Living && m_killCause.isEmpty() && !m_run && !m_asked && !m_answerDue && m_outgoing.isEmpty();
-    need.possible = idle && m_changed && m_spec.checkpoints && m_spec.runAs == u"kernel";
+    // A copy doubles what a small session costs: one without variables, whose cells took no time, loses nothing.
+    const bool nothing = m_variables == 0 && !m_copy && !m_restored && m_unprotectedTime < kLittleTime;
+    need.possible = idle && m_changed && !nothing && m_spec.checkpoints && m_spec.runAs == u"kernel";
     need.urgent = m_restored && !m_copy;
     need.cells = int(m_unprotected.size());
     need.runTime = m_unprotectedTime;
@@ -136,7 +139,7 @@ void KernelProcess::onAskedCopy()
     m_house->poller().forget(std::exchange(copy->watch, 0));
     m_copyTimer.stop();
     if (status == wire::Decoder::Status::Bad || frame.type != wire::FrameType::Parked)
-        return; // the kernel's own answer tells why
+        return releaseRun(); // the kernel's own answer tells why
     copy->pidfd = openPidfd(sender);
     copy->pid = sender;
     // The session id cannot be chosen, only left. Read before the process is seen to live on, so the number is still its.
@@ -144,7 +147,7 @@ void KernelProcess::onAskedCopy()
     if (!ours) {
         m_house->countCheckpoint(QStringLiteral("skipped"), QStringLiteral("refused"));
         log::warning("checkpoint_refused", {{QStringLiteral("session"), m_spec.sessionId}, {QStringLiteral("pid"), qint64(sender)}});
-        return;
+        return releaseRun();
     }
     park(std::make_unique<KernelCopy>(std::move(*copy)));
 }
@@ -161,6 +164,7 @@ void KernelProcess::park(std::unique_ptr<KernelCopy> copy)
     m_copy = std::move(copy);
     m_house->adopt(*this, m_copy->pid);
     m_house->countCheckpoint(QStringLiteral("taken"), {});
+    releaseRun();
 }
 
 void KernelProcess::dropCheckpoint()
@@ -171,6 +175,18 @@ void KernelProcess::dropCheckpoint()
         m_house->poller().forget(std::exchange(m_copy->watch, 0));
     signalPidfd(m_copy->pidfd, SIGKILL);
     m_copy.reset();
+}
+
+// What has just been restored may die of the same code again: its next run starts when the copy can take over.
+bool KernelProcess::waitsForCopy() const
+{
+    return m_restored && m_asked && !m_copy;
+}
+
+void KernelProcess::releaseRun()
+{
+    if (m_run && !m_outgoing.isEmpty())
+        write();
 }
 
 void KernelProcess::dropAsked()
@@ -204,6 +220,7 @@ void KernelProcess::onCheckpointed(const CheckpointedFrame &frame)
         return;
     }
     dropAsked();
+    releaseRun();
     m_house->countCheckpoint(QStringLiteral("skipped"), frame.reason);
     log::info("checkpoint_skipped", {{QStringLiteral("session"), m_spec.sessionId}, {QStringLiteral("reason"), frame.reason}});
 }

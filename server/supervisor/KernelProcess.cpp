@@ -45,6 +45,7 @@ KernelProcess::KernelProcess(KernelHouse &house, quint64 number, KernelSpec spec
     connect(&m_treeTimer, &QTimer::timeout, this, [this] { waitForTree(); });
     connect(&m_copyTimer, &QTimer::timeout, this, [this] {
         dropAsked(); // no further one is asked for until it answers
+        releaseRun();
         m_house->countCheckpoint(QStringLiteral("skipped"), QStringLiteral("no answer"));
     });
 }

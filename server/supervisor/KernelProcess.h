@@ -160,6 +160,8 @@ private:
     void onAskedCopy();
     void park(std::unique_ptr<KernelCopy> copy);
     void dropAsked();
+    bool waitsForCopy() const;
+    void releaseRun();
     void onCopyGone();
     void onCheckpointed(const CheckpointedFrame &frame);
     bool canRestore();
@@ -206,6 +208,7 @@ private:
     std::chrono::milliseconds m_unprotectedTime{0};
     std::chrono::microseconds m_copyPrice{3000};
     bool m_answerDue = false; // the kernel has been asked for a copy
+    int m_variables = 0;      // of the session, after the last cell
     bool m_changed = false;   // something ran since the last attempt
     bool m_restored = false;  // and has no checkpoint since
     QElapsedTimer m_idle, m_restoredAt;

@@ -113,6 +113,7 @@ void KernelProcess::onResumed(ResumedFrame frame)
                                   {QStringLiteral("cell"), told.cell}, {QStringLiteral("lost"), told.lastLost - told.cell},
                                   {QStringLiteral("us"), qint64(told.took.count())}});
     m_house->countCheckpoint(QStringLiteral("restored"), {});
+    m_variables = told.variables;
     m_restored = true;
     m_changed = true;
     if (!death->outcome) { // nobody ran it: the next call is told

@@ -106,7 +106,8 @@ OneShot<RunOutcome> KernelProcess::begin(wire::FrameType type, const QString &ru
     watchPipes(true);
     m_deadline.start(timeout);
     m_house->runStarted(*this);
-    write();
+    if (!waitsForCopy())
+        write();
     return shot;
 }
 
@@ -204,6 +205,8 @@ void KernelProcess::finish(DoneFrame done)
                              .arg(m_run->cause, m_run->limit.isEmpty() ? QString() : u' ' + m_run->limit);
     }
     m_changed = true;
+    if (m_run->isCell || outcome.variables > 0) // most tasks do not count them
+        m_variables = outcome.variables;
     if (m_run->isCell) {
         m_count = done.count;
         remember(done.count, m_run->code);
@@ -250,7 +253,8 @@ OneShot<RunOutcome> KernelProcess::closeRun(RunOutcome &outcome)
 
 void KernelProcess::sampled(const TreeSample &sample)
 {
-    if (m_state != State::Living)
+    // A sample that began before a restoration is of the process that is gone.
+    if (m_state != State::Living || sample.pid != m_pid)
         return;
     m_memory = sample.memoryBytes;
     m_copyBytes = sample.copyBytes;

@@ -224,6 +224,7 @@ QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline)
     for (const TreeTarget &target : targets) {
         TreeSample sample;
         sample.kernel = target.kernel;
+        sample.pid = target.pid;
         if (target.walkDisk)
             addDisk(target, sample);
         samples.append(sample);

@@ -23,6 +23,7 @@ struct TreeTarget {
 
 struct TreeSample {
     quint64 kernel = 0;
+    pid_t pid = 0;          // of the target, when the sample was asked for
     qint64 memoryBytes = 0; // proportional where the system lets us read it, else estimated from private pages
     qint64 copyBytes = 0;   // of them: what would be free without the copy
     int processes = 0;      // living ones

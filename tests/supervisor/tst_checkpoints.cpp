@@ -139,11 +139,12 @@ private Q_SLOTS:
     {
         auto kernel = m_rig.spawn();
         QVERIFY(protect(*kernel, "x = 1"));
-        const qint64 lost = count("lost");
+        const qint64 lost = count("lost"), taken = count("taken");
         // Every process of the session but itself: in some tiers the limit of signals ends it too.
         run(*kernel, "import os, signal\ntry:\n    os.kill(-1, signal.SIGKILL)\nexcept OSError: pass");
         QTRY_COMPARE(count("lost"), lost + 1);
-        QVERIFY(protect(*kernel, "x = 2")); // and another one is made
+        QTRY_VERIFY_WITH_TIMEOUT(count("taken") > taken, 15'000); // and another one is made
+        QVERIFY(protect(*kernel, "x = 2"));
         QVERIFY(run(*kernel, "import os\nos._exit(1)").restored.has_value());
         QCOMPARE(result(*kernel, "x"), QByteArray("2"));
         // Both at once: nothing is left, and that is said.
@@ -153,11 +154,22 @@ private Q_SLOTS:
         QTRY_VERIFY(!kernel->isAlive());
     }
 
+    void nothingToLoseCostsNothing()
+    {
+        auto kernel = m_rig.spawn();
+        const qint64 taken = count("taken");
+        QVERIFY(run(*kernel, "1 + 1").status == RunStatus::Ok);
+        auto other = m_rig.spawn(); // by the time that its copy is made the first one has had its turn
+        QVERIFY(protect(*other, "import time\ntime.sleep(1.5)\nx = 1"));
+        QCOMPARE(count("taken"), taken + 1);
+        QVERIFY(protect(*kernel, "import time\ntime.sleep(0.3)")); // no variables, but time to lose
+    }
+
     void threadsAreSkippedAndCounted()
     {
         auto kernel = m_rig.spawn();
         const qint64 taken = count("taken");
-        QVERIFY(run(*kernel, "import threading, time\nthreading.Thread(target=time.sleep, args=[300], daemon=True, name='pump').start()").status == RunStatus::Ok);
+        QVERIFY(run(*kernel, "import threading, time\npump = threading.Thread(target=time.sleep, args=[300], daemon=True, name='pump')\npump.start()").status == RunStatus::Ok);
         const auto skipped = [this] {
             double all = 0;
             const QJsonObject reasons = m_rig.host->checkpointReport().value(QLatin1String("skipped")).toObject();
