@@ -1,4 +1,4 @@
-"""Runs run_sandbox.py container inside runc as Docker would: its default capabilities, seccomp profile, masked paths, device
+"""Runs run_sandbox.py container, or with --script PATH another Python program, inside runc as Docker would: its default capabilities, seccomp profile, masked paths, device
 rules and read-only cgroups. The root is the host's /usr and /etc, read only. Exit code 77 (skipped) without runc or a profile.
 """
 import json
@@ -51,8 +51,9 @@ def config(arguments, profile, shown):
         "ociVersion": "1.0.2", "hostname": "container",
         "process": {
             "args": arguments, "cwd": "/", "user": {"uid": 0, "gid": 0}, "noNewPrivileges": False,
-            "env": ["PATH=/usr/sbin:/usr/bin", "LANG=C.UTF-8"] + [f"{n}={os.environ[n]}" for n in ("POWER_BIN", "POWER_TRY")] +
-                   ["POWER_BEST=container"],
+            "env": ["PATH=/usr/sbin:/usr/bin", "LANG=C.UTF-8"] + [f"{n}={os.environ[n]}" for n in ("POWER_BIN", "POWER_TRY") if n in os.environ] +
+                   ["POWER_BEST=container", "POWER_TEST_CACHE=/var/tmp/cache"] +
+                   [f"{n}={os.environ[n]}" for n in ("POWER_PYTHON_ENV",) if os.environ.get(n)],
             "capabilities": {kind: CAPABILITIES for kind in ("bounding", "effective", "permitted")}},
         "root": {"path": "rootfs", "readonly": False},
         "mounts": [
@@ -84,8 +85,12 @@ def main():
         for link in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
             if os.path.islink("/" + link):
                 os.symlink(os.readlink("/" + link), os.path.join(root, link))
-        shown = [HERE, os.environ["POWER_BIN"], os.path.dirname(os.environ["POWER_TRY"])]
-        arguments = ["/usr/bin/python3", os.path.join(HERE, "run_sandbox.py"), "container", *sys.argv[1:]]
+        program = [os.path.join(HERE, "run_sandbox.py"), "container", *sys.argv[1:]]
+        if sys.argv[1:2] == ["--script"]:
+            program = [os.path.abspath(sys.argv[2]), *sys.argv[3:]]
+        shown = [os.path.dirname(program[0]), os.environ["POWER_BIN"]]
+        shown += [path for path in (os.path.dirname(os.environ.get("POWER_TRY", "")), os.environ.get("POWER_PYTHON_ENV")) if path]
+        arguments = ["/usr/bin/python3", "-B", *program]
         with open(os.path.join(bundle, "config.json"), "w") as file:
             json.dump(config(arguments, seccomp(path), shown), file)
         try:

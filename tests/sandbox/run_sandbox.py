@@ -3,7 +3,8 @@
 
 Needs POWER_BIN (power-init) and POWER_TRY (sandbox_try). POWER_LANDLOCK caps the Landlock ABI; POWER_BEST is the tier that the
 probe has to find by itself here. full and container need root; as root, nonroot and userns become a throwaway
-user first. Prints the rows that failed and a count; exit code 1 when any failed. Everything it makes or starts ends with it.
+user first. Prints the rows that failed, a count, and what the tier does not stop; exit code 1 when any failed, and (all
+parts) when a category has no row. Everything it makes or starts ends with it.
 """
 import json
 import os
@@ -13,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import categories
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TRY = os.environ["POWER_TRY"]
@@ -335,18 +338,31 @@ def main():
         os.setresuid(THROWAWAY, THROWAWAY, THROWAWAY)
     ground = Ground(tier)
     failed = count = 0
+    held = []
     try:
         rows = forbidden + probed(ground.tier, ground.user_namespace)
         for part in parts:
-            rows += globals()[part](ground)
+            found = globals()[part](ground)
+            rows += found
+            if part == "attacks":
+                rows += [check("every attack belongs to a category", not unsorted, unsorted)
+                         for unsorted in [categories.homeless([row[0] for row in found[:-3]])]]
+        if not sys.argv[2:]:
+            lacking = categories.missing([row[0] for row in rows])
+            rows.append(check("every category is covered", not lacking, lacking))
         for name, outcome, wanted, good in rows:
             count += 1
-            if not good:
+            if good:
+                held.append(name)
+            else:
                 failed += 1
                 print(f"FAILED {tier}: {name}: {outcome} (wanted: {' or '.join(wanted)})")
     finally:
         ground.close()
     print(f"{tier}: {count - failed} of {count} rows held")
+    if not sys.argv[2:]:
+        print(*(f"  {line}" for line in categories.summary(held)), sep="\n")
+    print(*(f"  not stopped: {line}" for line in categories.LEFT_OPEN[tier] + categories.ALWAYS), sep="\n")
     sys.exit(1 if failed or count < 2 else 0)
 
 
