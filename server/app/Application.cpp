@@ -1,11 +1,14 @@
 #include "app/Application.h"
 #include "app/Doors.h"
 #include "base/Log.h"
+#include "jobs/Node.h"
+#include "operations/JobAnswers.h"
 #include "supervisor/Renderer.h"
 #include <QCoreApplication>
 #include <QDateTime>
 #include <QDir>
 #include <QFile>
+#include <QThread>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -100,6 +103,9 @@ QCoro::Task<Result<Done>> Application::start()
         co_return Unexpected<Error>{workspaces.error()};
     m_workspaces = std::move(*workspaces);
     buildServices();
+    const Result<Done> jobs = buildJobs();
+    if (!jobs)
+        co_return Unexpected<Error>{jobs.error()};
     const Result<Done> doors = buildDoors();
     if (!doors)
         co_return Unexpected<Error>{doors.error()};
@@ -142,6 +148,9 @@ void Application::buildServices()
     host.checkpointsPerSecond = int(m_settings.checkpointsPerSecond);
     host.totalMemoryBytes = m_settings.totalMemoryMb << 20;
     host.sessionUids = m_workspaces->uids();
+    const quint32 firstJob = m_workspaces->firstJobUid();
+    for (quint32 i = 0; firstJob != 0 && i < workspace::Workspaces::jobUids; ++i)
+        host.sessionUids << firstJob + i;
     host.renderDirectory = m_settings.dataDir + QStringLiteral("/render");
     host.renderUid = m_workspaces->firstWorkerUid();
     for (quint32 i = 0; host.renderUid != 0 && i < supervisor::Renderer::kUids; ++i)
@@ -178,10 +187,28 @@ void Application::buildServices()
     m_sessionPackages = std::make_unique<sessions::SessionPackages>(packageRules(m_settings), *m_sessions, sessions.kernel.diskBytes);
 }
 
+Result<Done> Application::buildJobs()
+{
+    const Result<QString> node = jobs::nodeIdentity(m_settings.dataDir + QStringLiteral("/node"));
+    if (!node)
+        return Unexpected<Error>{node.error()};
+    jobs::JobService::Config config;
+    config.runner.node = *node;
+    config.runner.atOnce = int(m_settings.maxConcurrentJobs);
+    config.runner.cores = QThread::idealThreadCount();
+    config.runner.firstUid = m_workspaces->firstJobUid();
+    config.runner.alone = m_cluster != nullptr;
+    config.keepHours = int(m_settings.jobCleanupHours);
+    const auto tools = [this](const jobs::Job &job) { return operations::jobTools(m_registry, job); };
+    m_jobs = std::make_unique<jobs::JobService>(config, *m_database, *m_sessions, *m_kernels, operations::shapedRun, tools);
+    return Done{};
+}
+
 Result<Done> Application::buildDoors()
 {
-    operations::Limits limits{int(m_settings.maxExecutionTime), m_settings.maxUploadMb << 20, m_settings.maxFetchSizeMb << 20};
+    operations::Limits limits{int(m_settings.maxExecutionTime), int(m_settings.jobTimeout), m_settings.maxUploadMb << 20, m_settings.maxFetchSizeMb << 20};
     m_services.reset(new operations::Services{*m_sessions, *m_records, *m_kernels, *m_files, *m_fetcher, limits});
+    m_services->jobs = m_jobs.get();
     operations::addExecuteOperations(m_registry, *m_services);
     operations::addSessionOperations(m_registry, *m_services);
     operations::addFileOperations(m_registry, *m_services);
@@ -192,6 +219,7 @@ Result<Done> Application::buildDoors()
     operations::addDataOperations(m_registry, *m_services);
     operations::addHistoryOperations(m_registry, *m_services);
     operations::addPackageOperations(m_registry, *m_sessionPackages);
+    operations::addJobOperations(m_registry, *m_services);
     Result<mcp::ToolSelection> tools = mcp::ToolSelection::parse(m_settings.toolProfile, m_registry);
     if (!tools)
         return fail(ErrorCode::InvalidArgument, QStringLiteral("TOOL_PROFILE: ") + tools.error().message, tools.error().nextStep);
@@ -230,7 +258,10 @@ QCoro::Task<Result<Done>> Application::startDatabase()
         m_files->sweep();
         m_uploads->sweep();
         m_records->prune();
+        m_jobs->prune();
     });
+    m_jobs->start();
+    m_jobs->prune();
     m_records->prune();
     m_sweepTimer.start(1h);
     co_return Done{};
@@ -270,6 +301,8 @@ QCoro::Task<> Application::stop(std::chrono::milliseconds grace)
         m_doors->close();
     if (m_http)
         co_await m_http->shutdown(grace);
+    if (m_jobs)
+        co_await m_jobs->stop();
     if (m_sessions)
         co_await m_sessions->stop();
     if (m_kernels)

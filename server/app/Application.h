@@ -3,6 +3,7 @@
 #include "app/ExtraPackages.h"
 #include "config/Settings.h"
 #include "http/HttpServer.h"
+#include "jobs/JobService.h"
 #include "operations/Services.h"
 #include "sessions/SessionPackages.h"
 #include "sessions/SessionRecords.h"
@@ -41,6 +42,7 @@ public:
 
 private:
     void buildServices();
+    Result<Done> buildJobs();
     // Error: TOOL_PROFILE names something that is not there.
     Result<Done> buildDoors();
     QCoro::Task<Result<Done>> startDatabase();
@@ -66,6 +68,7 @@ private:
     std::unique_ptr<operations::Services> m_services;
     std::unique_ptr<uploads::TusUploads> m_uploads;
     operations::Registry m_registry;
+    std::unique_ptr<jobs::JobService> m_jobs;
     std::unique_ptr<class Doors> m_doors;
     http::Dispatcher m_dispatcher;
     std::unique_ptr<http::HttpServer> m_http;

@@ -1,4 +1,5 @@
 #include "app/Doors.h"
+#include "app/JobTasks.h"
 #include "base/Log.h"
 #include "downloads/Downloads.h"
 #include "mcp/NameCompleter.h"
@@ -71,6 +72,7 @@ Doors::Doors(const config::Settings &settings, const mcp::ToolSelection &tools, 
     endpoint.maxBody = uploadBody(settings);
     endpoint.tools = tools;
     endpoint.features = features(registry, services.sessions);
+    endpoint.features->tasks = std::make_shared<JobTasks>(*services.jobs, int(settings.jobCleanupHours), endpoint.features->changes);
     // Session ids and request states stay good over a restart, because their key does.
     if (auto sealer = mcp::Sealer::fromFile(settings.dataDir + QStringLiteral("/keys/mcp")))
         endpoint.sealer = *sealer;

@@ -9,10 +9,10 @@
 namespace power::mcp {
 
 struct Change {
-    enum class Kind { Tools, Prompts, Resources, Resource };
+    enum class Kind { Tools, Prompts, Resources, Resource, Task };
     Kind kind = Kind::Tools;
     QString principal; // whose view changed; empty = everybody's
-    QString uri;       // Kind::Resource
+    QString uri;       // Kind::Resource; Kind::Task: its id
 };
 
 // Changes: what happened -> who listens. Cheap when nobody does. Thread: the event loop's.
@@ -27,6 +27,8 @@ public:
     void promptsChanged(const QString &principal = {}) { tell({Change::Kind::Prompts, principal, {}}); }
     void resourcesChanged(const QString &principal = {}) { tell({Change::Kind::Resources, principal, {}}); }
     void resourceUpdated(const QString &principal, const QString &uri) { tell({Change::Kind::Resource, principal, uri}); }
+
+    void taskChanged(const QString &id) { tell({Change::Kind::Task, {}, id}); }
 
     [[nodiscard]] Registration listen(Listener listener);
     void tell(const Change &change);

@@ -7,6 +7,7 @@
 #include "mcp/Config.h"
 #include "mcp/RunningCalls.h"
 #include "mcp/Sessions.h"
+#include "mcp/TaskRuns.h"
 #include "mcp/ToolList.h"
 #include "mcp/Watches.h"
 
@@ -17,6 +18,7 @@ struct Core {
         : registry(operationRegistry), authenticate(std::move(door)), config(std::move(given)), tools(registry),
           sessions(config.sealer, config.features->changes), watches(config.features)
     {
+        tools.setTasks(bool(config.features->tasks));
     }
 
     const operations::Registry &registry;
@@ -28,6 +30,7 @@ struct Core {
     EventLogs logs;
     QHash<QByteArray, SessionPtr> lines; // of HTTP+SSE, by id
     Asks asks;
+    TaskRuns taskRuns;
     Watches watches;
     CancelSource closing; // the server stops: streams that wait for news end
 

@@ -86,7 +86,10 @@ std::optional<Rejection> headerNamesTheTarget(const Climber &climber)
     const http::Headers &headers = climber.headers;
     static const QHash<QString, QString> keys{{QStringLiteral("tools/call"), QStringLiteral("name")},
                                               {QStringLiteral("prompts/get"), QStringLiteral("name")},
-                                              {QStringLiteral("resources/read"), QStringLiteral("uri")}};
+                                              {QStringLiteral("resources/read"), QStringLiteral("uri")},
+                                              {QStringLiteral("tasks/get"), QStringLiteral("taskId")},
+                                              {QStringLiteral("tasks/update"), QStringLiteral("taskId")},
+                                              {QStringLiteral("tasks/cancel"), QStringLiteral("taskId")}};
     const QString key = keys.value(inbound.method);
     if (key.isEmpty())
         return std::nullopt;
@@ -137,11 +140,13 @@ const operations::Operation *calledTool(const Climber &climber)
 std::optional<Rejection> clientCanWhatTheToolNeeds(const Climber &climber)
 {
     const operations::Operation *tool = calledTool(climber);
-    if (!tool || tool->clientNeeds.isEmpty()
-        || hasCapability(climber.inbound.meta.value(QLatin1String(kMetaCapabilities)).toObject(), tool->clientNeeds))
+    QJsonObject needs = tool ? tool->clientNeeds : QJsonObject();
+    if (climber.inbound.method.startsWith(QLatin1String("tasks/")) || (tool && tool->task == operations::Operation::Task::Required))
+        needs.insert(QStringLiteral("extensions"), QJsonObject{{QLatin1String(kTasksExtension), QJsonObject()}});
+    if (needs.isEmpty() || hasCapability(climber.inbound.meta.value(QLatin1String(kMetaCapabilities)).toObject(), needs))
         return std::nullopt;
     return refuse(climber.inbound, 400, MissingCapability, QStringLiteral("Missing required client capability"),
-                  {{QStringLiteral("requiredCapabilities"), tool->clientNeeds}});
+                  {{QStringLiteral("requiredCapabilities"), needs}});
 }
 
 bool sameValue(const QJsonValue &value, const QString &header)

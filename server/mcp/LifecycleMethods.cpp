@@ -20,8 +20,17 @@ QJsonObject declaredCapabilities(const Features &features, World world)
     if (!features.completers.isEmpty())
         all.insert(QStringLiteral("completions"), QJsonObject());
     all.insert(QStringLiteral("logging"), QJsonObject());
-    if (!features.extensions.isEmpty())
-        all.insert(QStringLiteral("extensions"), features.extensions);
+    QJsonObject extensions = features.extensions;
+    if (features.tasks && world == Modern) {
+        extensions.insert(QLatin1String(kTasksExtension), QJsonObject());
+    } else if (features.tasks) {
+        const QJsonObject calls{{QStringLiteral("call"), QJsonObject()}};
+        all.insert(QStringLiteral("tasks"), QJsonObject{{QStringLiteral("list"), QJsonObject()},
+                                                        {QStringLiteral("cancel"), QJsonObject()},
+                                                        {QStringLiteral("requests"), QJsonObject{{QStringLiteral("tools"), calls}}}});
+    }
+    if (!extensions.isEmpty())
+        all.insert(QStringLiteral("extensions"), extensions);
     return all;
 }
 

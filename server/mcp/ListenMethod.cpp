@@ -8,7 +8,7 @@ constexpr qsizetype kMostWatched = 200;
 
 struct Wishes {
     bool tools = false, prompts = false, resources = false;
-    QSet<QString> uris;
+    QSet<QString> uris, tasks;
 
     bool contains(const Change &change) const
     {
@@ -17,10 +17,23 @@ struct Wishes {
         case Change::Kind::Prompts: return prompts;
         case Change::Kind::Resources: return resources;
         case Change::Kind::Resource: return uris.contains(change.uri);
+        case Change::Kind::Task: return tasks.contains(change.uri);
         }
         return false;
     }
 };
+
+// As it is when it is told.
+QCoro::Task<> tellTask(CorePtr core, std::shared_ptr<Outlet> outlet, operations::Caller caller, QString id, QJsonObject meta)
+{
+    QCoro::Task<Outcome> reading = wholeTask(core, std::move(caller), id);
+    Outcome task = co_await reading;
+    auto *params = std::get_if<QJsonObject>(&task);
+    if (!params)
+        co_return;
+    params->insert(QStringLiteral("_meta"), meta);
+    outlet->carry(notificationMessage(QStringLiteral("notifications/tasks"), *params));
+}
 } // namespace
 
 QCoro::Task<Outcome> listenForChanges(CorePtr core, CallPtr call)
@@ -45,7 +58,22 @@ QCoro::Task<Outcome> listenForChanges(CorePtr core, CallPtr call)
         wishes.uris.insert(uri.toString());
         watched.append(uri);
     }
+    QJsonArray followed;
+    const QJsonArray ids = features.tasks ? asked[QLatin1String("taskIds")].toArray() : QJsonArray();
+    for (const QJsonValue &id : ids) {
+        operations::Caller caller = call->caller;
+        const QString named = id.toString();
+        if (followed.size() >= kMostWatched || wishes.tasks.contains(named))
+            continue;
+        const Result<TaskFacts> known = co_await features.tasks->get(std::move(caller), named);
+        if (!known)
+            continue;
+        wishes.tasks.insert(named);
+        followed.append(id);
+    }
     QJsonObject honoured;
+    if (!followed.isEmpty())
+        honoured.insert(QStringLiteral("taskIds"), followed);
     if (wishes.tools)
         honoured.insert(QStringLiteral("toolsListChanged"), true);
     if (wishes.prompts)
@@ -57,8 +85,12 @@ QCoro::Task<Outcome> listenForChanges(CorePtr core, CallPtr call)
     call->outlet->carry(notificationMessage(QStringLiteral("notifications/subscriptions/acknowledged"),
                                             {{QStringLiteral("_meta"), meta}, {QStringLiteral("notifications"), honoured}}));
 
-    const auto tell = [outlet = call->outlet, principal = call->caller.principal, wishes, meta](const Change &change) {
-        if ((change.principal.isEmpty() || change.principal == principal) && wishes.contains(change))
+    const auto tell = [core, caller = call->caller, outlet = call->outlet, wishes, meta](const Change &change) {
+        if ((!change.principal.isEmpty() && change.principal != caller.principal) || !wishes.contains(change))
+            return;
+        if (change.kind == Change::Kind::Task)
+            tellTask(core, outlet, caller, change.uri, meta);
+        else
             outlet->carry(changeMessage(change, meta));
     };
     const Changes::Registration listening = features.changes->listen(tell);

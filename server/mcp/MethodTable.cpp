@@ -24,6 +24,11 @@ const Method kMethods[] = {
     {"prompts/list", kBoth, Needs::Prompts, Caching::Private, false, listPrompts, nullptr},
     {"prompts/get", kBoth, Needs::Prompts, Caching::None, true, nullptr, getPrompt},
     {"completion/complete", kBoth, Needs::Completers, Caching::None, false, nullptr, complete},
+    {"tasks/get", kBoth, Needs::Tasks, Caching::None, false, nullptr, getTask},
+    {"tasks/update", Modern, Needs::Tasks, Caching::None, false, nullptr, updateTask},
+    {"tasks/cancel", kBoth, Needs::Tasks, Caching::None, false, nullptr, cancelTask},
+    {"tasks/result", Legacy, Needs::Tasks, Caching::None, false, nullptr, taskResult},
+    {"tasks/list", Legacy, Needs::Tasks, Caching::None, false, nullptr, listTasks},
     {"subscriptions/listen", Modern, Needs::Nothing, Caching::None, false, nullptr, listenForChanges},
 };
 
@@ -36,6 +41,7 @@ bool isOffered(const Method &method, World world, const Features &features)
     case Needs::Resources: return alwaysAnswered || !features.resources.isEmpty();
     case Needs::Prompts: return alwaysAnswered || !features.prompts.isEmpty();
     case Needs::Completers: return !features.completers.isEmpty();
+    case Needs::Tasks: return bool(features.tasks);
     }
     return false;
 }

@@ -21,7 +21,7 @@ using Outcome = std::variant<QJsonObject, Ready, RpcError, operations::InputNeed
 enum class Caching { None, Private, Fresh };
 
 // What a method works on; it exists only when the server has some.
-enum class Needs { Nothing, Resources, Prompts, Completers };
+enum class Needs { Nothing, Resources, Prompts, Completers, Tasks };
 
 struct Method {
     const char *name;

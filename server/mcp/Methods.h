@@ -29,6 +29,15 @@ Outcome listPrompts(Core &core, Call &call);
 QCoro::Task<Outcome> getPrompt(CorePtr core, CallPtr call);
 QCoro::Task<Outcome> complete(CorePtr core, CallPtr call);
 
+// TaskMethods.cpp
+QCoro::Task<Outcome> getTask(CorePtr core, CallPtr call);
+QCoro::Task<Outcome> updateTask(CorePtr core, CallPtr call);
+QCoro::Task<Outcome> cancelTask(CorePtr core, CallPtr call);
+QCoro::Task<Outcome> taskResult(CorePtr core, CallPtr call);
+QCoro::Task<Outcome> listTasks(CorePtr core, CallPtr call);
+// A task of 2026-07-28 whole, for tasks/get and notifications/tasks; its error when there is no such task.
+QCoro::Task<Outcome> wholeTask(CorePtr core, operations::Caller caller, QString id);
+
 // ListenMethod.cpp: subscriptions/listen; ends with the client or the server.
 QCoro::Task<Outcome> listenForChanges(CorePtr core, CallPtr call);
 

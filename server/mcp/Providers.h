@@ -3,6 +3,7 @@
 #pragma once
 #include "mcp/Changes.h"
 #include "operations/Operation.h"
+#include <QDateTime>
 #include <QStringList>
 
 namespace power::mcp {
@@ -117,11 +118,44 @@ public:
     virtual QCoro::Task<Result<Completion>> complete(operations::Caller caller, CompletionQuestion question) = 0;
 };
 
+// A task as the protocol's clients see it: a call that goes on after it was answered, or a job.
+struct TaskFacts {
+    QString id;
+    QString status;            // working, completed, failed (there is only an error), cancelled
+    QString message;           // what it does now or why it ended, for people
+    bool hasError = false;     // completed, but its result is an error
+    QDateTime created, updated;
+    qint64 ttlMs = -1;         // kept so long from its creation; -1: no limit is known
+};
+
+// TaskProvider: keeps what becomes of calls; the calls themselves are run by this folder. Everything is of the caller's
+// principal alone. Thread: the event loop's.
+class TaskProvider
+{
+public:
+    virtual ~TaskProvider() = default;
+    // From now on the call is known by an id, durably. `stop` is fired when it must end.
+    virtual QCoro::Task<Result<TaskFacts>> begin(operations::Caller caller, QString tool, QJsonObject arguments, CancelSource stop) = 0;
+    // How a call ended: its answer, or the error it has instead. Durable when it resolves.
+    virtual QCoro::Task<> end(QString id, Result<operations::Answer> answer) = 0;
+    // Errors of the following: NotFound.
+    virtual QCoro::Task<Result<TaskFacts>> get(operations::Caller caller, QString id) = 0;
+    // Resolves when it has ended, or with `stop`.
+    virtual QCoro::Task<Result<TaskFacts>> wait(operations::Caller caller, QString id, CancelToken stop) = 0;
+    // Of one that has ended. An Internal error is the protocol's, others are the tool's.
+    virtual QCoro::Task<Result<operations::Answer>> result(operations::Caller caller, QString id) = 0;
+    // Done also for one that has ended.
+    virtual QCoro::Task<Result<Done>> cancel(operations::Caller caller, QString id) = 0;
+    // Newest first.
+    virtual QCoro::Task<Result<QList<TaskFacts>>> list(operations::Caller caller) = 0;
+};
+
 // Features: filled at start, before the endpoint's first request. Empty lists: the capability is not declared.
 struct Features {
     QList<std::shared_ptr<ResourceProvider>> resources;
     QList<std::shared_ptr<PromptProvider>> prompts;
     QList<std::shared_ptr<Completer>> completers;
+    std::shared_ptr<TaskProvider> tasks = {};    // null: none
     std::shared_ptr<Changes> changes = std::make_shared<Changes>(); // tell it what changed
     bool toolsMayChange = false;                 // tools/list is declared with listChanged
     QJsonObject extensions;                      // capabilities.extensions, e.g. {"io.modelcontextprotocol/ui": {...}}

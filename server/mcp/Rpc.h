@@ -49,6 +49,8 @@ inline constexpr char kMetaServerInfo[] = "io.modelcontextprotocol/serverInfo";
 inline constexpr char kMetaClientInfo[] = "io.modelcontextprotocol/clientInfo";
 inline constexpr char kMetaLogLevel[] = "io.modelcontextprotocol/logLevel";
 inline constexpr char kMetaSubscription[] = "io.modelcontextprotocol/subscriptionId";
+inline constexpr char kTasksExtension[] = "io.modelcontextprotocol/tasks";
+inline constexpr char kMetaRelatedTask[] = "io.modelcontextprotocol/related-task";
 inline constexpr char kLatestLegacy[] = "2025-11-25";
 inline constexpr char kFirstLegacy[] = "2024-11-05";
 

@@ -188,6 +188,7 @@ QByteArray changeMessage(const Change &change, const QJsonObject &meta)
         method = QStringLiteral("notifications/resources/updated");
         params.insert(QStringLiteral("uri"), change.uri);
         break;
+    case Change::Kind::Task: break; // told only to those who asked for it, with what it is
     }
     if (!meta.isEmpty())
         params.insert(QStringLiteral("_meta"), meta);

@@ -42,6 +42,10 @@ QByteArray ToolList::bytes(World world, const ServerFacts &facts, const ToolSele
             meta.insert(QStringLiteral("ui"), QJsonObject{{QStringLiteral("resourceUri"), view}});
             tool.insert(QStringLiteral("_meta"), meta);
         }
+        if (m_tasks && world == Legacy && operation.task != operations::Operation::Task::Never)
+            tool.insert(QStringLiteral("execution"),
+                        QJsonObject{{QStringLiteral("taskSupport"), operation.task == operations::Operation::Task::Required
+                                                                        ? QStringLiteral("required") : QStringLiteral("optional")}});
         tools.append(tool);
     }
     const QByteArray list = finalized({{QStringLiteral("tools"), tools}}, world, facts, Caching::Private);

@@ -20,10 +20,14 @@ public:
     // Why find() gives null, for the agent.
     QString whyNot(const QString &name, const ToolSelection &selection) const;
 
+    // Tools say whether a call of them may become a task (initialize era). Before the first call.
+    void setTasks(bool on) { m_tasks = on; }
+
     static QJsonObject describe(const operations::Operation &operation);
 
 private:
     const operations::Registry &m_registry;
+    bool m_tasks = false;
     mutable std::map<std::pair<World, QByteArray>, QByteArray> m_bytes; // the 64 selections that came first
 };
 

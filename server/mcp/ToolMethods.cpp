@@ -1,4 +1,5 @@
 #include "mcp/Methods.h"
+#include "mcp/TaskCalls.h"
 #include "mcp/Views.h"
 #include <QJsonArray>
 #include <QJsonDocument>
@@ -55,6 +56,18 @@ QCoro::Task<Outcome> callTool(CorePtr core, CallPtr call)
         co_return shapeResult(Unexpected<Error>{arguments.error()}, rules);
     operations::Caller caller = call->caller;
     QJsonObject values = std::move(arguments.value());
+    const TaskWish wish = taskWish(*core, *call, *core->tools.find(name, call->inbound.tools));
+    if (wish.problem)
+        co_return *wish.problem;
+    if (wish.isOn) {
+        QCoro::Task<TaskedCall> calling = callAsTask(core, call, wish, name, std::move(values));
+        TaskedCall called = co_await calling;
+        if (called.created)
+            co_return *called.created;
+        if (called.answer && called.answer->need)
+            co_return *called.answer->need;
+        co_return shapeResult(called.answer, rules);
+    }
     QCoro::Task<Result<Answer>> running = core->registry.call(name, std::move(caller), std::move(values));
     Result<Answer> answer = co_await running;
     if (answer && answer->need)

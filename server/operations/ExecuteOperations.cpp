@@ -161,6 +161,8 @@ void addExecuteOperations(Registry &registry, Services &services)
     operation.hints = {false, false, false, false};
     operation.scope = QStringLiteral("run");
     operation.toolset = QStringLiteral("core");
+    operation.task = Operation::Task::Optional;
+    operation.taskAfterMs = 10'000; // clients give up after a minute or so; most cells are over by then
     operation.emptyArgumentsText = QStringLiteral(
         "The arguments of this call were lost (usually because the output tokens ran out). Do not repeat the same call. "
         "Send a shorter snippet: {\"code\": \"...\", \"session_id\": \"default\"}; build long programs in steps, write one "

@@ -117,6 +117,10 @@ struct Operation {
                                       // arguments reach the method unchecked
     QJsonObject outputSchema = {};    // MCP: of Answer::data; empty = none advertised
     QJsonObject meta = {};            // MCP: `_meta` of the tool
+    // MCP tasks: a call of it may go on after it was answered with a task, for clients that can follow one. Required: only so.
+    enum class Task { Never, Optional, Required };
+    Task task = Task::Never;
+    int taskAfterMs = 0;              // where the server decides: so long it waits for the answer itself
     QJsonObject clientNeeds = {};     // capabilities without which the tool cannot run, e.g. {"sampling": {}}
     Inside inside = {};
     Method method;

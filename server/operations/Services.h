@@ -10,10 +10,16 @@ class SessionRecords;
 class SessionPackages;
 }
 
+namespace power::jobs {
+class JobService;
+struct Job;
+}
+
 namespace power::operations {
 
 struct Limits {
     int maxExecutionSeconds = 300;    // execute_code, at most
+    int jobSeconds = 1800;            // submit_job, default and at most
     qint64 maxUploadBytes = 500ll << 20;
     qint64 maxFetchBytes = 500ll << 20;
 };
@@ -26,6 +32,7 @@ struct Services {
     files::FileStore &files;
     net::Fetcher &fetcher;
     Limits limits;
+    jobs::JobService *jobs = nullptr; // set before the first call
     HeldRuns held = {};
 };
 
@@ -39,6 +46,11 @@ void addFetchOperations(Registry &registry, Services &services);   // fetch_from
 void addDataOperations(Registry &registry, Services &services);    // query_dataset
 void addPackageOperations(Registry &registry, sessions::SessionPackages &packages); // install_package, where it is offered
 void addHistoryOperations(Registry &registry, Services &services); // list_runs, get_run, export_session
+
+void addJobOperations(Registry &registry, Services &services);     // submit_job, get_job_status, get_job_result, list_jobs, cancel_job
+
+// What the code of a job may call: the rights are those of its submitter.
+supervisor::CellCall jobTools(const Registry &registry, const jobs::Job &job);
 
 // Shared pieces of the declarations.
 Parameter sessionParameter();

@@ -2,6 +2,7 @@
 #include "rest/Arguments.h"
 #include "rest/Problems.h"
 #include <QJsonArray>
+#include <QJsonDocument>
 
 namespace power::rest {
 
@@ -32,6 +33,34 @@ QCoro::Task<> run(const operations::Registry &registry, const Route &route, http
     else
         exchange->reply(http::Response::json(answer->status, bodyOf(route, *answer)));
 }
+
+// The stream begins with the first event, so an error before it is answered as on any route.
+QCoro::Task<> runWithEvents(const operations::Registry &registry, const Route &route, http::ExchangePtr exchange, Caller caller,
+                            QJsonObject arguments)
+{
+    const auto stream = std::make_shared<std::shared_ptr<http::SseStream>>();
+    const auto send = [stream, exchange](const QString &event, const QJsonValue &data) {
+        if (!*stream)
+            *stream = exchange->startSse();
+        const QByteArray text = QJsonDocument(data.toObject()).toJson(QJsonDocument::Compact);
+        (*stream)->send(event.toLatin1(), text);
+    };
+    caller.log = [send](const QString &, const QString &event, const QJsonValue &data) { send(event, data); };
+    caller.cancel = exchange->disconnected();
+    const QString name = QLatin1String(route.operation);
+    QCoro::Task<Result<Answer>> call = registry.call(name, std::move(caller), std::move(arguments));
+    const Result<Answer> answer = co_await call;
+    if (!answer && !*stream) {
+        exchange->reply(problemResponse(answer.error(), route, exchange->request()));
+        co_return;
+    }
+    if (answer)
+        send(QStringLiteral("end"), bodyOf(route, *answer));
+    else
+        send(QStringLiteral("error"), QJsonObject{{QStringLiteral("error"), QLatin1String(errorWord(answer.error().code))},
+                                                  {QStringLiteral("detail"), answer.error().text()}});
+    (*stream)->finish();
+}
 } // namespace
 
 void serve(const operations::Registry &registry, const doors::Authenticator &authenticate, const Route &route,
@@ -46,7 +75,8 @@ void serve(const operations::Registry &registry, const doors::Authenticator &aut
         return exchange->reply(std::move(*refused));
     caller->door = QStringLiteral("rest");
     exchange->note(QStringLiteral("operation"), QLatin1String(route.operation));
-    run(registry, route, std::move(exchange), std::move(*caller), std::move(std::get<QJsonObject>(arguments)));
+    const auto answerBy = route.events ? runWithEvents : run;
+    answerBy(registry, route, std::move(exchange), std::move(*caller), std::move(std::get<QJsonObject>(arguments)));
 }
 
 void addRoutes(http::Dispatcher &dispatcher, const operations::Registry &registry, doors::Authenticator authenticate,

@@ -15,6 +15,7 @@ struct Route {
     bool query = false;            // so does the query string; it wins over the body
     const char *notBlank = "";     // this argument given as blanks only: 400 (contract 9.2)
     bool upload = false;           // allows the body that an upload of the largest size needs
+    bool events = false;           // answered as text/event-stream: what the operation logs while it runs, and "end"
     QJsonObject preset = {};       // arguments the route fixes
     // The operation's result as this route names it; null = as it is.
     QJsonObject (*shape)(const QJsonObject &data) = nullptr;

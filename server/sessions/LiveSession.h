@@ -26,6 +26,12 @@ public:
     Restored restored;           // what the present kernel began with, until a run has told it
     SnapshotState snapshot;
     OneShot<Done> snapshotDone;  // of the one that is being written
+    // A second kernel in the same directory, known to nobody but its run: see SessionService::runApart.
+    struct Apart {
+        bool is = false;
+        quint32 uid = 0;
+        int cores = 1;
+    } apart;
     int lastCell = 0;            // the newest that ran, in this life of the server
     int executionCount = 0;
     int variables = 0;

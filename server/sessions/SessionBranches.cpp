@@ -178,7 +178,7 @@ QCoro::Task<Result<QJsonObject>> SessionService::restore(SessionKey key, QString
     const Result<Done> started = co_await startKernel(session, cancel);
     if (!started)
         co_return Unexpected<Error>{started.error()};
-    const Restored restored = co_await m_snapshots.restore(session, lastCell, name, cancel);
+    const Restored restored = co_await m_snapshots.restore(session, named, lastCell, cancel);
     session->lastCell = std::max(lastCell, restored.cell);
     session->untold.clear();
     session->restored = {};

@@ -33,7 +33,8 @@ QCoro::Task<Result<Done>> SessionService::ensureKernel(std::shared_ptr<LiveSessi
 
 QCoro::Task<Result<Done>> SessionService::startKernel(std::shared_ptr<LiveSession> session, CancelToken cancel)
 {
-    if (m_config.maxSessions > 0 && liveKernels() >= m_config.maxSessions) {
+    const LiveSession::Apart &apart = session->apart;
+    if (!apart.is && m_config.maxSessions > 0 && liveKernels() >= m_config.maxSessions) {
         const bool made = co_await evictIdlest(session);
         if (!made)
             co_return fail(ErrorCode::Busy,
@@ -47,6 +48,12 @@ QCoro::Task<Result<Done>> SessionService::startKernel(std::shared_ptr<LiveSessio
     spec.uid = session->workspace->uid();
     spec.gid = session->workspace->gid();
     spec.limits = m_config.kernel;
+    if (apart.is) {
+        spec.uid = apart.uid > 0 ? apart.uid : spec.uid;
+        spec.checkpoints = false;
+        spec.cores = apart.cores;
+        spec.limits.processes += 2 * apart.cores; // the threads of two pools
+    }
     auto spawned = co_await m_host.spawn(spec, cancel);
     for (int i = 0; i < kMostEvictions && !spawned && spawned.error().code == ErrorCode::Busy; ++i) {
         const bool made = co_await evictIdlest(session);
@@ -81,6 +88,7 @@ QCoro::Task<Result<Done>> SessionService::bringBack(std::shared_ptr<LiveSession>
     const bool fresh = session->isNew;
     const SessionKey key = session->key;
     const QString latest;
+    const files::SnapshotKey stored = Snapshots::keyOf(key);
     int lastCell = session->lastCell;
     if (m_snapshots.isOn()) {
         const Result<files::SnapshotFacts> facts = co_await m_snapshots.facts(key, latest);
@@ -90,7 +98,7 @@ QCoro::Task<Result<Done>> SessionService::bringBack(std::shared_ptr<LiveSession>
             lastCell = last ? *last : 0;
         }
         if (facts || facts.error().code != ErrorCode::NotFound) {
-            session->restored = co_await m_snapshots.restore(session, lastCell, latest, cancel);
+            session->restored = co_await m_snapshots.restore(session, stored, lastCell, cancel);
             if (cancel.isCancelled()) { // nobody has been told: the next call begins anew
                 session->kernel.reset();
                 co_return fail(ErrorCode::Cancelled, QStringLiteral("The call was cancelled."));

@@ -117,6 +117,13 @@ void SessionService::tellFilesChanged(const SessionKey &key, const QStringList &
         Q_EMIT filesChanged(key, shown, gone);
 }
 
+supervisor::CellCall SessionService::recordedCalls(supervisor::CellCall tools, const std::shared_ptr<RunReport> &report)
+{
+    return [tools = std::move(tools), seen = std::weak_ptr(report)](QString tool, QJsonObject arguments, CancelToken cancel) {
+        return callRecorded(tools, seen, std::move(tool), std::move(arguments), std::move(cancel));
+    };
+}
+
 QCoro::Task<Result<RunReport>> SessionService::run(RunCall call)
 {
     auto opened = open(call.key);
@@ -183,9 +190,7 @@ QCoro::Task<Result<RunReport>> SessionService::run(RunCall call)
     }
     request.onProgress = call.report;
     if (call.tools)
-        request.onCall = [tools = call.tools, seen = std::weak_ptr(report)](QString tool, QJsonObject arguments, CancelToken cancel) {
-            return callRecorded(tools, seen, std::move(tool), std::move(arguments), std::move(cancel));
-        };
+        request.onCall = recordedCalls(call.tools, report);
     co_await beginChanges(session);
     const Result<Done> unchanged = mayStart(*session);
     if (!unchanged)
@@ -370,6 +375,7 @@ QCoro::Task<Result<Done>> SessionService::remove(SessionKey key)
     }
     if (live)
         live->deleted = true;
+    Q_EMIT sessionDeleted(key);
     auto row = co_await m_records.get(key);
     if (!live && !(row && *row))
         co_return fail(ErrorCode::NotFound, QStringLiteral("There is no session '%1'.").arg(key.id),

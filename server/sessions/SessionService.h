@@ -2,6 +2,7 @@
 #pragma once
 #include "files/FileStore.h"
 #include "files/SnapshotStore.h"
+#include "sessions/ApartRun.h"
 #include "sessions/RunQueue.h"
 #include "sessions/Session.h"
 #include "supervisor/KernelHost.h"
@@ -34,6 +35,14 @@ public:
     // Runs one cell; waits for its turn. Errors: Busy (queue full, or its turn did not come within the timeout: with
     // the position), Unavailable (no safe sandbox, no memory), Cancelled. User code that fails is not an error.
     QCoro::Task<Result<RunReport>> run(RunCall call);
+
+    // Runs one cell beside the session: in a kernel of its own that ends with it, with the session's files, never in its
+    // queue; in its history as any other. Errors: Busy and Unavailable (no room; nothing was run), Cancelled before it
+    // began, Conflict (the kept variables cannot be restored), NotFound (the session was deleted meanwhile).
+    QCoro::Task<Result<RunReport>> runApart(ApartCall call);
+    // Keeps the session's variables of now for runApart; resolves with what is carried and what is not. Errors: as checkpoint.
+    QCoro::Task<Result<QJsonObject>> keepState(SessionKey key, QString id, CancelToken cancel);
+    void dropState(const QString &id);
 
     // Built-in work on the session's variables ("query", "frames"); same order as runs, no history.
     QCoro::Task<Result<supervisor::RunOutcome>> task(SessionKey key, QString task, QJsonObject arguments,
@@ -71,9 +80,12 @@ Q_SIGNALS:
     void filesChanged(const power::sessions::SessionKey &key, const QStringList &written, const QStringList &removed);
     // A session is there for the first time, or gone.
     void sessionsChanged(const QString &principal);
+    // Its deletion begins: what else works in it should end.
+    void sessionDeleted(const power::sessions::SessionKey &key);
 
 private:
     Result<std::shared_ptr<LiveSession>> open(const SessionKey &key);
+    static supervisor::CellCall recordedCalls(supervisor::CellCall tools, const std::shared_ptr<RunReport> &report);
     QCoro::Task<Result<Done>> ensureKernel(std::shared_ptr<LiveSession> session, CancelToken cancel);
     // The parts of ensureKernel: a kernel, others making room for it when need be; and what it begins with.
     QCoro::Task<Result<Done>> startKernel(std::shared_ptr<LiveSession> session, CancelToken cancel);

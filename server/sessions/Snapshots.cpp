@@ -229,14 +229,15 @@ QCoro::Task<Result<SnapshotFacts>> Snapshots::facts(SessionKey key, QString name
     co_return found;
 }
 
-QCoro::Task<Restored> Snapshots::restore(std::shared_ptr<LiveSession> session, int lastCell, QString name, CancelToken cancel)
+QCoro::Task<Restored> Snapshots::restore(std::shared_ptr<LiveSession> session, files::SnapshotKey key, int lastCell, CancelToken cancel)
 {
     using Opened = SnapshotStore::Opened;
     Restored restored;
-    if (!isOn() && name.isEmpty())
+    const files::SnapshotKey own = keyOf(session->key);
+    const bool isOwn = key.name.isEmpty() && key.owner == own.owner && key.session == own.session;
+    if (!isOn() && isOwn)
         co_return restored;
     SnapshotStore *store = &m_store;
-    const files::SnapshotKey key = keyOf(session->key, name);
     const QString python = m_host.zygoteReport().value(QStringLiteral("python")).toString();
     auto opened = std::make_shared<Opened>();
     std::function<Result<Done>()> look = [store, key, opened]() -> Result<Done> {
@@ -278,7 +279,7 @@ QCoro::Task<Restored> Snapshots::restore(std::shared_ptr<LiveSession> session, i
                                                   : QStringLiteral("%1: %2").arg(outcome.errorName, outcome.errorValue.left(300));
     }
     if (!trouble.isEmpty()) {
-        if (name.isEmpty()) {
+        if (isOwn) {
             std::function<Result<Done>()> away = [store, key]() -> Result<Done> {
                 store->setAside(key);
                 return Done{};
@@ -296,10 +297,10 @@ QCoro::Task<Restored> Snapshots::restore(std::shared_ptr<LiveSession> session, i
     restored.cell = opened->facts.cell;
     const QJsonObject report = QJsonDocument::fromJson(outcome.payload).object();
     restored.variables = outcome.variables;
-    restored.facts = restoredFacts(report, opened->facts, name.isEmpty() ? lastCell : 0, took); // going back loses nothing
+    restored.facts = restoredFacts(report, opened->facts, isOwn ? lastCell : 0, took); // going back loses nothing
     restored.text = restoredText(restored.facts);
     SnapshotState &state = session->snapshot;
-    if (name.isEmpty()) {
+    if (isOwn) {
         state.cell = opened->facts.cell;
         state.saved = state.changes;
     }

@@ -57,8 +57,9 @@ public:
     // The kernel's state as it is goes to the disk, unless it is there already. True: the stored snapshot is that of the
     // last run. Waits for one that is being written.
     QCoro::Task<bool> save(std::shared_ptr<LiveSession> session);
-    // Into the fresh kernel of the session. `lastCell`: the newest cell that is known to have run; `name`: of a named one.
-    QCoro::Task<Restored> restore(std::shared_ptr<LiveSession> session, int lastCell, QString name, CancelToken cancel);
+    // Into the fresh kernel of the session. `lastCell`: the newest cell that is known to have run. `key`: the session's own
+    // (set aside when it does harm), a named one, or another's.
+    QCoro::Task<Restored> restore(std::shared_ptr<LiveSession> session, files::SnapshotKey key, int lastCell, CancelToken cancel);
     // Of the stored one. Errors: NotFound, Conflict (damaged).
     QCoro::Task<Result<files::SnapshotFacts>> facts(SessionKey key, QString name);
     // Why the session has no (newer) snapshot; empty when nothing speaks against one.

@@ -7,6 +7,9 @@ namespace power::conformance {
 // `changes`: where the tools that change a list say so.
 void addPlainTools(operations::Registry &registry, const std::shared_ptr<mcp::Changes> &changes);
 void addAskingTools(operations::Registry &registry);
+// Tools whose calls become tasks, and where those are kept.
+void addTaskTools(operations::Registry &registry);
+std::shared_ptr<mcp::TaskProvider> tasksInMemory();
 void addOffers(mcp::Features &features);
 
 // --- for the parts of the fixture

@@ -21,6 +21,8 @@ int main(int argc, char **argv)
     config.delays.withProgress = std::chrono::milliseconds(0); // the suite's calls are over before a person would wait
     conformance::addPlainTools(registry, config.features->changes);
     conformance::addAskingTools(registry);
+    conformance::addTaskTools(registry);
+    config.features->tasks = conformance::tasksInMemory();
     conformance::addOffers(*config.features);
     mcp::Endpoint endpoint(registry, doors::openAuthenticator({}), config);
     http::Dispatcher routes;
