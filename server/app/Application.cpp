@@ -197,10 +197,15 @@ Result<Done> Application::buildJobs()
     config.runner.atOnce = int(m_settings.maxConcurrentJobs);
     config.runner.cores = QThread::idealThreadCount();
     config.runner.firstUid = m_workspaces->firstJobUid();
+    config.runner.leaseSeconds = int(m_settings.jobLeaseSeconds);
     config.runner.alone = m_cluster != nullptr;
     config.keepHours = int(m_settings.jobCleanupHours);
     const auto tools = [this](const jobs::Job &job) { return operations::jobTools(m_registry, job); };
     m_jobs = std::make_unique<jobs::JobService>(config, *m_database, *m_sessions, *m_kernels, operations::shapedRun, tools);
+    m_webhooks = std::make_unique<jobs::Webhooks>(*m_database, *m_fetcher);
+    connect(m_jobs.get(), &jobs::JobService::ended, m_webhooks.get(), &jobs::Webhooks::wake);
+    if (m_settings.enableSchedules)
+        m_schedules = std::make_unique<jobs::Schedules>(*m_database);
     return Done{};
 }
 
@@ -209,6 +214,8 @@ Result<Done> Application::buildDoors()
     operations::Limits limits{int(m_settings.maxExecutionTime), int(m_settings.jobTimeout), m_settings.maxUploadMb << 20, m_settings.maxFetchSizeMb << 20};
     m_services.reset(new operations::Services{*m_sessions, *m_records, *m_kernels, *m_files, *m_fetcher, limits});
     m_services->jobs = m_jobs.get();
+    m_services->schedules = m_schedules.get();
+    m_services->webhookSecret = m_settings.webhookSecret;
     operations::addExecuteOperations(m_registry, *m_services);
     operations::addSessionOperations(m_registry, *m_services);
     operations::addFileOperations(m_registry, *m_services);
@@ -220,6 +227,7 @@ Result<Done> Application::buildDoors()
     operations::addHistoryOperations(m_registry, *m_services);
     operations::addPackageOperations(m_registry, *m_sessionPackages);
     operations::addJobOperations(m_registry, *m_services);
+    operations::addScheduleOperations(m_registry, *m_services);
     Result<mcp::ToolSelection> tools = mcp::ToolSelection::parse(m_settings.toolProfile, m_registry);
     if (!tools)
         return fail(ErrorCode::InvalidArgument, QStringLiteral("TOOL_PROFILE: ") + tools.error().message, tools.error().nextStep);
@@ -261,6 +269,9 @@ QCoro::Task<Result<Done>> Application::startDatabase()
         m_jobs->prune();
     });
     m_jobs->start();
+    m_webhooks->start();
+    if (m_schedules)
+        m_schedules->start();
     m_jobs->prune();
     m_records->prune();
     m_sweepTimer.start(1h);

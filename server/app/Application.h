@@ -4,6 +4,8 @@
 #include "config/Settings.h"
 #include "http/HttpServer.h"
 #include "jobs/JobService.h"
+#include "jobs/Schedules.h"
+#include "jobs/Webhooks.h"
 #include "operations/Services.h"
 #include "sessions/SessionPackages.h"
 #include "sessions/SessionRecords.h"
@@ -69,6 +71,8 @@ private:
     std::unique_ptr<uploads::TusUploads> m_uploads;
     operations::Registry m_registry;
     std::unique_ptr<jobs::JobService> m_jobs;
+    std::unique_ptr<jobs::Schedules> m_schedules;
+    std::unique_ptr<jobs::Webhooks> m_webhooks;
     std::unique_ptr<class Doors> m_doors;
     http::Dispatcher m_dispatcher;
     std::unique_ptr<http::HttpServer> m_http;

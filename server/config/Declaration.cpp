@@ -93,6 +93,11 @@ std::vector<Declaration> build()
     t.number("MAX_CONCURRENT_JOBS", &Settings::maxConcurrentJobs, "4", 1, 1'024, "Jobs that run at a time.");
     t.number("JOB_TIMEOUT", &Settings::jobTimeout, "1800", 1, 2'592'000, "Default and longest time of a job, in seconds.");
     t.number("JOB_CLEANUP_HOURS", &Settings::jobCleanupHours, "24", 1, 87'600, "Hours after which finished jobs are deleted.");
+    t.number("JOB_LEASE_SECONDS", &Settings::jobLeaseSeconds, "15", 3, 3'600,
+             "Seconds without a word after which the other servers on the database take the jobs of one.");
+    t.add("ENABLE_SCHEDULES", Form::Switch, &Settings::enableSchedules, "false", "Jobs may run by the clock (schedule_job, run_at).");
+    t.add("WEBHOOK_SECRET", Form::Text, &Settings::webhookSecret, "",
+          "Signs the webhooks of jobs whose submitter gave no secret.").secrecy = Secrecy::Secret;
     t.choice("SANDBOX_REQUIRE", &Settings::sandboxRequire, "nonroot", "full|container|nonroot|none",
              "Lowest sandbox tier that may run code; \"none\" switches the refusal off.");
     t.choice("SANDBOX_TIER", &Settings::sandboxTier, "auto", "auto|full|container|nonroot|none",

@@ -38,7 +38,9 @@ public:
     qint64 snapshotMaxMb = 0;     // of one session; 0 = no snapshots
     qint64 checkpointsPerSecond = 0; // of all sessions together; 0 = none are taken
     qint64 maxSessionDiskMb = 0, maxSessionProcesses = 0, maxRunOutputMb = 0;
-    qint64 maxConcurrentJobs = 0, jobTimeout = 0 /* s */, jobCleanupHours = 0;
+    qint64 maxConcurrentJobs = 0, jobTimeout = 0 /* s */, jobCleanupHours = 0, jobLeaseSeconds = 0;
+    bool enableSchedules = false;
+    QString webhookSecret;        // secret
     QString sandboxRequire;       // lowest tier that may run user code: "full", "container", "nonroot", "none"
     QString sandboxTier;          // "auto" or a tier to force
     qint64 sandboxLandlockAbi = 0; // highest Landlock ABI to use; -1 = what the kernel offers

@@ -31,6 +31,23 @@ QStringList statesOf(const QString &word)
     return found;
 }
 
+Order orderOf(const QJsonObject &arguments)
+{
+    const auto text = [&](const char *name) { return arguments.value(QLatin1String(name)).toString(); };
+    Order order;
+    order.key.id = text("session_id");
+    order.code = text("code").toUtf8();
+    order.context = arguments.value(QStringLiteral("context")).toObject();
+    order.metadata = arguments.value(QStringLiteral("metadata")).toObject();
+    order.options = arguments.value(QStringLiteral("options")).toObject();
+    order.timeoutSeconds = arguments.value(QStringLiteral("timeout")).toInt();
+    order.priority = arguments.value(QStringLiteral("priority")).toInt();
+    order.maxAttempts = arguments.value(QStringLiteral("max_attempts")).toInt(1);
+    order.requeueIfLost = text("if_lost") == u"requeue";
+    order.webhook = {text("webhook_url"), text("webhook_secret")};
+    return order;
+}
+
 qint64 Job::elapsedMs() const
 {
     if (executionMs >= 0 && isFinal(state))

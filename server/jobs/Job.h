@@ -45,6 +45,9 @@ struct Order {
     QDateTime scheduledFor;
 };
 
+// From the arguments of submit_job (checked, with defaults) and "options"; not inherit and idempotency_key.
+Order orderOf(const QJsonObject &arguments);
+
 struct Job {
     QString id;
     sessions::SessionKey key;

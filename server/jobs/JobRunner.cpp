@@ -9,9 +9,8 @@ namespace power::jobs {
 using namespace std::chrono_literals;
 
 namespace {
-constexpr auto kBeat = 2s;
+constexpr int kBeatsPerLease = 7;
 constexpr std::chrono::milliseconds kDeadline = 5s;
-constexpr auto kGiveUp = std::chrono::seconds(table::kLeaseSeconds - 5); // without the database: an interrupt takes 2 s
 constexpr std::chrono::milliseconds kPause = 1s;                           // between attempts to write an end
 constexpr auto kStopTime = 10s;
 
@@ -51,7 +50,7 @@ void JobRunner::start()
 {
     m_started = true;
     m_heard.start();
-    m_tick.start(kBeat);
+    m_tick.start(std::chrono::milliseconds(m_config.leaseSeconds * 1000 / kBeatsPerLease));
     beat();
 }
 
@@ -92,7 +91,9 @@ QCoro::Task<> JobRunner::claim()
         const int most = freePlaces();
         if (most <= 0 || m_stopping || !m_kernels.isReady() || !m_database.isConnected())
             break;
-        storage::Job<QList<Job>> job = [node = m_config.node, most](QSqlDatabase &connection) { return table::claim(connection, node, most); };
+        storage::Job<QList<Job>> job = [node = m_config.node, most, lease = m_config.leaseSeconds](QSqlDatabase &connection) {
+            return table::claim(connection, node, most, lease);
+        };
         const storage::Lane lane = storage::Lane::Short;
         const Result<QList<Job>> claimed = co_await m_database.run<QList<Job>>(lane, kDeadline, std::move(job));
         if (!self)
@@ -239,8 +240,8 @@ QCoro::Task<> JobRunner::beat()
         }
         beats << one;
     }
-    storage::Job<table::Pulse> job = [node = m_config.node, instance = m_instance, beats](QSqlDatabase &connection) {
-        return table::beat(connection, node, instance, beats);
+    storage::Job<table::Pulse> job = [node = m_config.node, instance = m_instance, beats, lease = m_config.leaseSeconds](QSqlDatabase &connection) {
+        return table::beat(connection, node, instance, beats, lease);
     };
     const storage::Lane lane = storage::Lane::Control;
     const Result<table::Pulse> pulse = co_await m_database.run<table::Pulse>(lane, kDeadline, std::move(job));
@@ -251,7 +252,11 @@ QCoro::Task<> JobRunner::beat()
         m_heard.start();
         heard(beats, *pulse);
         wake();
-    } else if (!m_config.alone && std::chrono::milliseconds(m_heard.elapsed()) > kGiveUp) {
+        co_return;
+    }
+    // In time for the last of an interrupt's stages.
+    const std::chrono::milliseconds giveUp(m_config.leaseSeconds * 600);
+    if (!m_config.alone && std::chrono::milliseconds(m_heard.elapsed()) > giveUp) {
         const auto all = m_running.values();
         for (const RunningPtr &running : all) {
             if (running->isWriting || running->why == Running::Why::Lost)

@@ -14,10 +14,11 @@ struct RunnerConfig {
     int atOnce = 4;
     int cores = 1;           // threads of the pools of numeric libraries in a job
     quint32 firstUid = 0;    // Workspaces::jobUids from here on; 0: no own uids
+    int leaseSeconds = 15;   // a server that was not heard of for that long has lost its jobs
     bool alone = false;      // no other server can reach the database: a job goes on while it is away
 };
 
-// JobRunner: a lease is prolonged every two seconds. A server that cannot do so ends its jobs before the lease does, so that no
+// JobRunner: a lease is prolonged seven times while it lasts. A server that cannot do so ends its jobs before the lease does, so that no
 // job runs twice at a time. Thread: the event loop's.
 class JobRunner : public QObject
 {

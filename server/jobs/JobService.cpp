@@ -71,6 +71,7 @@ QCoro::Task<Result<T>> JobService::run(storage::Job<T> job)
 QCoro::Task<Result<Submitted>> JobService::submit(Order order, CancelToken cancel)
 {
     table::Insertion insertion;
+    insertion.leaseSeconds = m_config.runner.leaseSeconds;
     insertion.id = newUuid();
     if (order.inherit) {
         const sessions::SessionKey key = order.key;
@@ -97,6 +98,7 @@ QCoro::Task<Result<Submitted>> JobService::submit(Order order, CancelToken cance
 QCoro::Task<Result<RunningPtr>> JobService::adopt(Order order)
 {
     table::Insertion insertion;
+    insertion.leaseSeconds = m_config.runner.leaseSeconds;
     insertion.id = newUuid();
     insertion.home = insertion.runningOn = m_runner.node();
     order.kind = QStringLiteral("run");

@@ -144,7 +144,7 @@ Result<Inserted> insert(QSqlDatabase &connection, const Insertion &insertion)
          order.priority, order.maxAttempts, order.requeueIfLost, order.inherit, insertion.inherited, orNull(insertion.home),
          orNull(order.idempotencyKey), digestOf(order), orNull(order.scheduleId),
          order.scheduledFor.isValid() ? QVariant(order.scheduledFor) : QVariant(),
-         order.notBefore.isValid() ? QVariant(order.notBefore) : QVariant(), orNull(insertion.runningOn), kLeaseSeconds, order.options});
+         order.notBefore.isValid() ? QVariant(order.notBefore) : QVariant(), orNull(insertion.runningOn), insertion.leaseSeconds, order.options});
     if (!made)
         return Unexpected<Error>{made.error()};
     if (made->isEmpty()) {
@@ -217,7 +217,7 @@ Result<QJsonArray> attempts(QSqlDatabase &connection, const QString &id)
     return list;
 }
 
-Result<QList<Job>> claim(QSqlDatabase &connection, const QString &node, int most)
+Result<QList<Job>> claim(QSqlDatabase &connection, const QString &node, int most, int leaseSeconds)
 {
     const QByteArray sql = QByteArray("WITH next AS (SELECT q.id FROM power.jobs q WHERE q.state = 'queued' AND q.not_before <= clock_timestamp() "
                                       "AND (q.home IS NULL OR q.home = $1 OR NOT EXISTS (SELECT 1 FROM power.nodes n WHERE n.id = q.home "
@@ -229,7 +229,7 @@ Result<QList<Job>> claim(QSqlDatabase &connection, const QString &node, int most
                            + kFacts
                            + "), noted AS (INSERT INTO power.job_attempts (job_id, attempt, fence, node) SELECT id, attempts, fence, $1 FROM taken) "
                              "SELECT * FROM taken ORDER BY priority DESC, submitted_at, id";
-    const auto rows = query(connection, sql.constData(), {node, most, kLeaseSeconds, kHomeSeconds});
+    const auto rows = query(connection, sql.constData(), {node, most, leaseSeconds, kHomeLeases * leaseSeconds});
     if (!rows)
         return Unexpected<Error>{rows.error()};
     QList<Job> jobs;
@@ -238,7 +238,7 @@ Result<QList<Job>> claim(QSqlDatabase &connection, const QString &node, int most
     return jobs;
 }
 
-Result<Pulse> beat(QSqlDatabase &connection, const QString &node, const QString &instance, const QList<Beat> &beats)
+Result<Pulse> beat(QSqlDatabase &connection, const QString &node, const QString &instance, const QList<Beat> &beats, int leaseSeconds)
 {
     const auto alive = query(connection, "INSERT INTO power.nodes (id, instance) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp(), "
                                          "started_at = CASE WHEN power.nodes.instance = $2 THEN power.nodes.started_at ELSE clock_timestamp() END, instance = $2",
@@ -262,7 +262,7 @@ Result<Pulse> beat(QSqlDatabase &connection, const QString &node, const QString 
                                 "output_bytes = COALESCE(u.bytes, j.output_bytes), progress = COALESCE(u.progress, j.progress) "
                                 "FROM json_to_recordset($1::json) AS u(id uuid, fence bigint, tail text, bytes bigint, progress text) "
                                 "WHERE j.id = u.id AND j.fence = u.fence AND j.state = 'running' RETURNING j.id, j.cancel_requested",
-                                {QVariant(told), kLeaseSeconds});
+                                {QVariant(told), leaseSeconds});
         if (!held)
             return Unexpected<Error>{held.error()};
         for (int row = 0; row < held->size(); ++row)

@@ -8,8 +8,7 @@ namespace power::jobs::table {
 
 // The channel of news: "queued", "ended <id>", "cancel <id>".
 inline constexpr char kChannel[] = "power_jobs";
-constexpr int kLeaseSeconds = 15;      // a server that has not been heard of for that long has lost its jobs
-constexpr int kHomeSeconds = 60;       // and, after that long, the right to be waited for by jobs of its sessions
+constexpr int kHomeLeases = 4;         // leases after which a silent server is not waited for by jobs of its sessions either
 constexpr int kMostWaiting = 10'000;   // of one principal
 constexpr int kMostLost = 5;           // times a job is put back because its server died
 
@@ -23,6 +22,7 @@ struct Inserted {
 // under a fence. Errors: Conflict (the idempotency key belongs to another request), Busy (too many waiting).
 struct Insertion {
     QString id, home, runningOn;
+    int leaseSeconds = 15;
     Order order;
     QJsonObject inherited;
 };
@@ -34,7 +34,7 @@ Result<QList<Job>> list(QSqlDatabase &connection, const Filter &filter);
 Result<QJsonArray> attempts(QSqlDatabase &connection, const QString &id);
 
 // The next jobs for this node, now running under new fences.
-Result<QList<Job>> claim(QSqlDatabase &connection, const QString &node, int most);
+Result<QList<Job>> claim(QSqlDatabase &connection, const QString &node, int most, int leaseSeconds);
 
 struct Beat {
     QString id, tail;
@@ -48,7 +48,7 @@ struct Pulse {
     bool requeued = false;             // some wait again
 };
 // Tells that this node lives, prolongs its leases, and takes jobs from servers that are not heard of any more.
-Result<Pulse> beat(QSqlDatabase &connection, const QString &node, const QString &instance, const QList<Beat> &beats);
+Result<Pulse> beat(QSqlDatabase &connection, const QString &node, const QString &instance, const QList<Beat> &beats, int leaseSeconds);
 
 // The end of an attempt, written only under its fence. Nothing: the fence was lost. Otherwise the state it has now: that of
 // the ending, or queued when it runs again.

@@ -132,10 +132,12 @@ QCoro::Task<TaskedCall> callAsTask(CorePtr core, CallPtr call, TaskWish wish, QS
             open->stop.cancel();
     };
     CancelToken::Registration withRequest = call->caller.cancel.onCancel(hangUp);
+    const bool atOnce = wish.isAsked || wish.after.count() == 0;
+    run->becoming = atOnce; // whatever its first round comes to, a question among it
     drive(core, run);
     const std::chrono::milliseconds untilEnded{0};
     const CancelToken never;
-    if (!run->end && wish.after.count() > 0) {
+    if (!run->end && !atOnce) {
         const OneShot<Done> ended = run->ended;
         const CancelToken gone = call->caller.cancel;
         const std::chrono::milliseconds patience = wish.after;

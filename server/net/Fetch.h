@@ -8,6 +8,7 @@
 #include <QUrl>
 #include <chrono>
 #include <functional>
+#include <optional>
 
 namespace power::net
 {
@@ -30,6 +31,8 @@ struct FetchRequest {
     qint64 maxBytes = 0;
     std::chrono::milliseconds connectTimeout{30'000}, readTimeout{300'000};
     int maxRedirects = 10;
+    std::optional<QByteArray> post;                   // sent by POST instead of a GET
+    QList<std::pair<QByteArray, QByteArray>> headers; // besides the fetcher's own
     CancelToken cancel;
     // Each piece as it arrives (64 KiB or less); an error ends the transfer with it.
     std::function<Result<Done>(QByteArrayView)> onData;

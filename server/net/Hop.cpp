@@ -45,7 +45,10 @@ QNetworkRequest requestFor(const QUrl &url, const QHostAddress &address)
 Hop::Hop(FetchRequest request, const QHostAddress &address) : m_request(std::move(request))
 {
     m_manager.setProxy(QNetworkProxy::NoProxy);
-    m_reply = m_manager.get(requestFor(m_request.url, address));
+    QNetworkRequest outgoing = requestFor(m_request.url, address);
+    for (const auto &[name, value] : std::as_const(m_request.headers))
+        outgoing.setRawHeader(name, value);
+    m_reply = m_request.post ? m_manager.post(outgoing, *m_request.post) : m_manager.get(outgoing);
     m_reply->setReadBufferSize(waitingBytes);
     connect(m_reply, &QNetworkReply::requestSent, this, [this] {
         m_sent = true;

@@ -3,6 +3,7 @@
 #include "operations/JobAnswers.h"
 #include "operations/Services.h"
 #include "jobs/JobService.h"
+#include <QUrl>
 
 namespace power::operations {
 
@@ -12,26 +13,50 @@ constexpr int kLongestWait = 50; // seconds; clients give up after about a minut
 
 const QString kJobId = QStringLiteral("job_id");
 
+} // namespace
+
+Result<Done> completeWebhook(const Services &services, QJsonObject &arguments)
+{
+    const QString text = arguments.value(QStringLiteral("webhook_url")).toString();
+    if (text.isEmpty())
+        return Done{};
+    const QUrl url(text, QUrl::StrictMode);
+    if (!url.isValid() || url.host().isEmpty() || (url.scheme() != u"https" && url.scheme() != u"http"))
+        return fail(ErrorCode::InvalidArgument, QStringLiteral("webhook_url must be an http or https URL."));
+    if (arguments.value(QStringLiteral("webhook_secret")).toString().isEmpty())
+        arguments.insert(QStringLiteral("webhook_secret"), services.webhookSecret);
+    if (arguments.value(QStringLiteral("webhook_secret")).toString().isEmpty())
+        return fail(ErrorCode::InvalidArgument, QStringLiteral("A webhook must be signed, and there is no secret for it."),
+                    QStringLiteral("Send webhook_secret, or let the administrator set WEBHOOK_SECRET."));
+    return Done{};
+}
+
+namespace {
 QCoro::Task<Result<Answer>> submitJob(Services *services, Caller caller, QJsonObject arguments)
 {
     const auto key = sessionKey(caller, arguments);
     if (!key)
         co_return Unexpected<Error>{key.error()};
-    jobs::Order order;
+    const Result<Done> hook = completeWebhook(*services, arguments);
+    if (!hook)
+        co_return Unexpected<Error>{hook.error()};
+    jobs::Order order = jobs::orderOf(arguments);
     order.key = *key;
-    order.code = arguments.value(QStringLiteral("code")).toString().toUtf8();
     if (order.code.trimmed().isEmpty())
         co_return fail(ErrorCode::InvalidArgument, QStringLiteral("code is empty: there is nothing to run."));
-    order.context = arguments.value(QStringLiteral("context")).toObject();
-    order.metadata = arguments.value(QStringLiteral("metadata")).toObject();
-    order.options = {{QStringLiteral("base_url"), caller.baseUrl}, {QStringLiteral("scopes"), QJsonArray::fromStringList(caller.scopes)}};
+    order.options = jobOptions(caller);
     order.door = caller.door;
-    order.timeoutSeconds = arguments.value(QStringLiteral("timeout")).toInt();
-    order.priority = arguments.value(QStringLiteral("priority")).toInt();
-    order.maxAttempts = arguments.value(QStringLiteral("max_attempts")).toInt(1);
-    order.requeueIfLost = arguments.value(QStringLiteral("if_lost")).toString() == u"requeue";
     order.inherit = arguments.value(QStringLiteral("inherit")).toBool();
     order.idempotencyKey = arguments.value(QStringLiteral("idempotency_key")).toString();
+    if (const QString at = arguments.value(QStringLiteral("run_at")).toString(); !at.isEmpty()) {
+        order.notBefore = QDateTime::fromString(at, Qt::ISODate);
+        if (!services->schedules)
+            co_return fail(ErrorCode::Forbidden, QStringLiteral("Schedules are switched off on this server, run_at among them."),
+                           QStringLiteral("The administrator can set ENABLE_SCHEDULES=true."));
+        if (!order.notBefore.isValid())
+            co_return fail(ErrorCode::InvalidArgument, QStringLiteral("run_at \"%1\" is no time.").arg(at.left(40)),
+                           QStringLiteral("Use ISO 8601, for example 2027-01-31T06:30:00Z."));
+    }
     const CancelToken cancel = caller.cancel;
     const QString session = key->id;
     const auto submitted = co_await services->jobs->submit(std::move(order), cancel);
@@ -213,7 +238,15 @@ QList<Parameter> submitParameters(const Services &services)
             within(parameter("priority", Type::Integer, "Higher runs first.", 0, true), -100, 100),
             within(parameter("max_attempts", Type::Integer, "Runs in all when it fails.", 1, true), 1, 10),
             lost,
-            key};
+            key,
+            parameter("run_at", Type::String, "Not before this time (ISO 8601); needs ENABLE_SCHEDULES.", {}, true),
+            parameter("webhook_url", Type::String, "Told by a signed POST when the job has ended.", {}, true),
+            parameter("webhook_secret", Type::String, "Key of the signature (HMAC-SHA256); default: the server's WEBHOOK_SECRET.", {}, true)};
+}
+
+QJsonObject jobOptions(const Caller &caller)
+{
+    return {{QStringLiteral("base_url"), caller.baseUrl}, {QStringLiteral("scopes"), QJsonArray::fromStringList(caller.scopes)}};
 }
 
 void addJobOperations(Registry &registry, Services &services)

@@ -12,6 +12,7 @@ class SessionPackages;
 
 namespace power::jobs {
 class JobService;
+class Schedules;
 struct Job;
 }
 
@@ -33,6 +34,8 @@ struct Services {
     net::Fetcher &fetcher;
     Limits limits;
     jobs::JobService *jobs = nullptr; // set before the first call
+    jobs::Schedules *schedules = nullptr; // null: switched off
+    QString webhookSecret = {};       // signs webhooks that bring none of their own
     HeldRuns held = {};
 };
 
@@ -48,6 +51,13 @@ void addPackageOperations(Registry &registry, sessions::SessionPackages &package
 void addHistoryOperations(Registry &registry, Services &services); // list_runs, get_run, export_session
 
 void addJobOperations(Registry &registry, Services &services);     // submit_job, get_job_status, get_job_result, list_jobs, cancel_job
+
+void addScheduleOperations(Registry &registry, Services &services); // schedule_job, list_schedules, delete_schedule (toolset extended)
+QList<Parameter> submitParameters(const Services &services);
+// Where it may be told, and what it is signed with. Errors: InvalidArgument.
+Result<Done> completeWebhook(const Services &services, QJsonObject &arguments);
+// What is kept with a job of its submitter.
+QJsonObject jobOptions(const Caller &caller);
 
 // What the code of a job may call: the rights are those of its submitter.
 supervisor::CellCall jobTools(const Registry &registry, const jobs::Job &job);

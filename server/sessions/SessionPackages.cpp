@@ -13,7 +13,7 @@ namespace power::sessions {
 using namespace std::chrono_literals;
 
 namespace {
-constexpr int kAtOnce = 2;
+constexpr int kPackagesAtOnce = 2;
 constexpr int kUnpacked = 4; // times the size of the wheels
 
 struct Wheels {
@@ -47,7 +47,7 @@ Result<Done> moveWheels(const Wheels &wheels, workspace::Workspace &to)
 
 QCoro::Task<Result<QJsonObject>> SessionPackages::install(SessionKey key, QString requirement, CancelToken cancel)
 {
-    if (m_running >= kAtOnce)
+    if (m_running >= kPackagesAtOnce)
         co_return fail(ErrorCode::Busy, QStringLiteral("Other packages are being installed."), QStringLiteral("Try again in a minute."));
     ++m_running;
     Result<QJsonObject> done = co_await fetchAndUnpack(key, requirement, cancel);

@@ -28,7 +28,8 @@ public:
         kept->facts.ttlMs = 600'000;
         kept->stop = stop;
         m_tasks.insert(kept->facts.id, kept);
-        co_return kept->facts;
+        const TaskFacts facts = kept->facts; // what is returned is moved from
+        co_return facts;
     }
     QCoro::Task<> end(QString id, Result<Answer> answer) override
     {
@@ -47,7 +48,8 @@ public:
         const auto kept = m_tasks.value(id);
         if (!kept)
             co_return fail(ErrorCode::NotFound, QStringLiteral("no such task"));
-        co_return kept->facts;
+        const TaskFacts facts = kept->facts;
+        co_return facts;
     }
     QCoro::Task<Result<TaskFacts>> wait(Caller, QString id, CancelToken stop) override
     {
@@ -58,14 +60,16 @@ public:
         const OneShot<Done> ended = kept->ended;
         const Result<Done> waited = co_await ended.wait(longest, stop);
         Q_UNUSED(waited);
-        co_return kept->facts;
+        const TaskFacts facts = kept->facts;
+        co_return facts;
     }
     QCoro::Task<Result<Answer>> result(Caller, QString id) override
     {
         const auto kept = m_tasks.value(id);
         if (!kept || !kept->end)
             co_return fail(ErrorCode::NotFound, QStringLiteral("no such task, or it is not over"));
-        co_return *kept->end;
+        const Result<Answer> answer = *kept->end;
+        co_return answer;
     }
     QCoro::Task<Result<Done>> cancel(Caller, QString id) override
     {

@@ -28,12 +28,12 @@ class TestJobTable : public QObject
     {
         order.key = {QStringLiteral("owner"), {}, QLatin1String(session)};
         order.code = "1";
-        table::Insertion insertion{QUuid::createUuid().toString(QUuid::WithoutBraces), home, {}, order, {}};
+        table::Insertion insertion{QUuid::createUuid().toString(QUuid::WithoutBraces), home, {}, 15, order, {}};
         return run<table::Inserted>([insertion](QSqlDatabase &db) { return table::insert(db, insertion); }).id;
     }
     QStringList claim(const char *node, int most = 10)
     {
-        const QList<Job> jobs = run<QList<Job>>([node, most](QSqlDatabase &db) { return table::claim(db, QLatin1String(node), most); });
+        const QList<Job> jobs = run<QList<Job>>([node, most](QSqlDatabase &db) { return table::claim(db, QLatin1String(node), most, 15); });
         QStringList ids;
         for (const Job &job : jobs) {
             ids << job.id;
@@ -43,7 +43,7 @@ class TestJobTable : public QObject
     }
     table::Pulse beat(const char *node, const QList<table::Beat> &beats = {})
     {
-        return run<table::Pulse>([node, beats](QSqlDatabase &db) { return table::beat(db, QLatin1String(node), QStringLiteral("i"), beats); });
+        return run<table::Pulse>([node, beats](QSqlDatabase &db) { return table::beat(db, QLatin1String(node), QStringLiteral("i"), beats, 15); });
     }
     std::optional<QString> finish(const QString &id, qint64 fence, const QString &state, bool notStarted = false)
     {
