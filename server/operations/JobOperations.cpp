@@ -47,6 +47,9 @@ QCoro::Task<Result<Answer>> submitJob(Services *services, Caller caller, QJsonOb
     order.options = jobOptions(caller);
     order.door = caller.door;
     order.inherit = arguments.value(QStringLiteral("inherit")).toBool();
+    if (order.inherit && caller.door == u"code")
+        co_return fail(ErrorCode::InvalidArgument, QStringLiteral("inherit is not possible from inside of code: the session's variables are kept between two cells."),
+                       QStringLiteral("Write what the job needs to a file, or submit it outside of code."));
     order.idempotencyKey = arguments.value(QStringLiteral("idempotency_key")).toString();
     if (const QString at = arguments.value(QStringLiteral("run_at")).toString(); !at.isEmpty()) {
         order.notBefore = QDateTime::fromString(at, Qt::ISODate);
@@ -257,22 +260,26 @@ void addJobOperations(Registry &registry, Services &services)
                                     "with its files. Returns a job_id at once; the job outlives this connection and restarts are told.", submitJob);
     submit.parameters = submitParameters(services);
     submit.hints = {false, false, false, false};
+    submit.inside = {QStringLiteral("submit_job"), kJobId, QStringLiteral("the id of the job"), {}};
     registry.add(submit);
 
     Operation status = jobOperation(services, "get_job_status", "Job status", "State, elapsed time, progress and the end of a job's output so far.", jobStatus);
     status.parameters = {jobIdParameter()};
     status.hints = {true, false, true, false};
+    status.inside = {QStringLiteral("job_status"), {}, QStringLiteral("a dict: state, elapsed_ms, progress ..."), {}};
     registry.add(status);
 
     Operation result = jobOperation(services, "get_job_result", "Job result",
                                     "Output, images and file links of a finished job; of a running one the output so far.", jobResult);
     result.parameters = {jobIdParameter(), within(parameter("wait", Type::Integer, "Seconds to wait for its end.", 0), 0, kLongestWait)};
     result.hints = {true, false, true, false};
+    result.inside = {QStringLiteral("job_result"), {}, QStringLiteral("a dict: state, stdout, result ..."), {}};
     registry.add(result);
 
     Operation cancel = jobOperation(services, "cancel_job", "Cancel a job", "End a waiting or running job; its code is stopped.", cancelJob);
     cancel.parameters = {jobIdParameter()};
     cancel.hints = {false, true, true, false};
+    cancel.inside = {QStringLiteral("cancel_job"), {}, QStringLiteral("a dict: state ..."), {}};
     registry.add(cancel);
 
     Operation list = jobOperation(services, "list_jobs", "List jobs", "Your jobs, newest first.", listJobs);

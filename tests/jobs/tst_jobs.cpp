@@ -177,6 +177,12 @@ private Q_SLOTS:
             QVERIFY2(!own.contains(QStringLiteral("uid ") + words[3]), qPrintable(own));
     }
 
+    void fromInsideOfCode()
+    {
+        const ToolAnswer told = m_server->run(QStringLiteral("import power\njob = power.submit_job('print(6 * 7)')\nr = power.job_result(job, wait=20)\nprint(r['state'], r['stdout'])"), QStringLiteral("inside"));
+        QVERIFY2(told.text.contains(QStringLiteral("succeeded 42")), qPrintable(told.text));
+    }
+
     void sameKeySameJob()
     {
         const QJsonObject body{{QStringLiteral("code"), QStringLiteral("print('once')")}, {QStringLiteral("idempotency_key"), QStringLiteral("k1")}};
