@@ -266,7 +266,7 @@ QCoro::Task<Result<Job>> JobService::follow(QString principal, QString id, Follo
         }
         if (job->attempts != attempt) { // it begins anew
             attempt = job->attempts;
-            told = 0;
+            told = job->outputBytes < told ? 0 : told; // unless this one's first pieces were heard before it was seen
         }
         const bool moved = job->state != state;
         state = job->state;

@@ -63,7 +63,7 @@ private Q_SLOTS:
     {
         int code = 0;
         const QJsonObject submitted = rest("POST", QStringLiteral("/api/jobs/submit"),
-                                           {{QStringLiteral("code"), QStringLiteral("print('hello'); open('out.txt', 'w').write('made'); RESULT = 42")},
+                                           {{QStringLiteral("code"), QStringLiteral("print('hello'); open('out.txt', 'w').write('made'); own = 1; RESULT = 42")},
                                             {QStringLiteral("session_id"), QStringLiteral("jobs")},
                                             {QStringLiteral("metadata"), QJsonObject{{QStringLiteral("mine"), 1}}}}, &code);
         QCOMPARE(code, 202);
@@ -85,7 +85,7 @@ private Q_SLOTS:
         QVERIFY(text(facts, "elapsed").endsWith(u's'));
         QCOMPARE(facts.value(QStringLiteral("metadata")).toObject().value(QStringLiteral("mine")).toInt(), 1);
         // The session sees its file, may change it, and knows nothing of the job's variables.
-        const ToolAnswer seen = m_server->run(QStringLiteral("open('out.txt', 'a').write('!'); print(open('out.txt').read(), 'RESULT' in globals())"), QStringLiteral("jobs"));
+        const ToolAnswer seen = m_server->run(QStringLiteral("open('out.txt', 'a').write('!'); print(open('out.txt').read(), 'own' in globals())"), QStringLiteral("jobs"));
         QVERIFY2(seen.text.contains(QStringLiteral("made! False")), qPrintable(seen.text));
     }
 
@@ -228,9 +228,11 @@ private Q_SLOTS:
         loop.exec();
         const QByteArray events = reply->readAll();
         QVERIFY2(reply->header(QNetworkRequest::ContentTypeHeader).toByteArray().startsWith("text/event-stream"), events.constData());
-        QCOMPARE(events.left(events.indexOf("event: end")).count("line 0"), 1);
-        QVERIFY2(events.contains("event: state") && events.contains("event: output") && events.contains("event: end"), events.constData());
-        QVERIFY(events.indexOf("line 1") < events.indexOf("line 2"));
+        const QByteArray live = events.left(events.indexOf("event: end"));
+        QVERIFY2(live.contains("event: state") && live.contains("event: output") && events.contains("event: end"), events.constData());
+        for (const char *line : {"line 0", "line 1", "line 2"})
+            QVERIFY2(live.count(line) == 1, events.constData());
+        QVERIFY2(live.indexOf("line 1") < live.indexOf("line 2"), events.constData());
         int code = 0;
         rest("GET", QStringLiteral("/api/jobs/%1/stream").arg(QStringLiteral("no-id")), {}, &code);
         QCOMPARE(code, 404);
