@@ -9,7 +9,7 @@ import textwrap
 import time
 
 import _power
-from power_kernel import display, figures, hints, jsonsafe, names, shell as ipython, streams, tracebacks
+from power_kernel import display, figures, hints, jsonsafe, names, reasons, shell as ipython, streams, tracebacks
 
 FUTURES = 0
 for _name in __future__.all_feature_names:
@@ -167,6 +167,7 @@ class Session:
             hint = self.hint(error, source)
             if hint:
                 done["error"]["hint"] = hint
+            done["error"].update(self.reason(error))
             error.__traceback__ = None  # its frames hold the cell's data
         done["hard"] = _power.was_hard()
         if self.shell is not None and done["status"] != "interrupted" and ipython.has_callbacks(self.shell):
@@ -182,6 +183,12 @@ class Session:
             return hints.for_error(error, source)
         except Exception:
             return None
+
+    def reason(self, error):
+        try:
+            return reasons.of(error, self.namespace) or {}
+        except Exception:
+            return {}
 
     def exited(self, error):
         code = error.code

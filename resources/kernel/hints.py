@@ -121,6 +121,14 @@ def for_error(error, source):
         return NETWORK
     if isinstance(error, FileNotFoundError):
         return missing_file(error)
+    if isinstance(error, BlockingIOError) or (isinstance(error, RuntimeError) and "start new thread" in str(error)[:200]):
+        return "The session has as many processes and threads as it may. End some, or start fewer at once."
+    if isinstance(error, OSError) and error.errno == errno.EMFILE:
+        return "Too many files are open in this session. Close them (with open(...) as f), or collect garbage with gc.collect()."
+    if isinstance(error, OSError) and error.errno in (errno.EFBIG, errno.ENOSPC, errno.EDQUOT):
+        return "There is no room for this file. Delete files that are no longer needed, or write less (parquet instead of csv)."
+    if isinstance(error, OSError) and error.errno in (errno.EPERM, errno.ENOSYS) and not error.filename:
+        return "The sandbox refuses this system call; no setting of the session changes that. Do without it."
     if isinstance(error, PermissionError) or (isinstance(error, OSError) and error.errno == errno.EROFS):
         return "Write files into the working directory (bare names) or /tmp; nothing else is writable."
     if isinstance(error, MemoryError):

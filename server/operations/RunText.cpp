@@ -191,9 +191,10 @@ QJsonObject failureFacts(const sessions::RunReport &report)
         return {};
     QJsonArray survived{QStringLiteral("files")}, lost;
     (outcome.variablesSurvived ? survived : lost).append(QStringLiteral("variables"));
-    QJsonObject facts{{QStringLiteral("cause"), outcome.cause.isEmpty() ? QStringLiteral("exception") : outcome.cause},
-            {QStringLiteral("limit"), outcome.limit},
-            {QStringLiteral("peak"), outcome.peak},
+    const QString cause = outcome.cause.isEmpty() ? outcome.errorCause : outcome.cause;
+    QJsonObject facts{{QStringLiteral("cause"), cause.isEmpty() ? QStringLiteral("exception") : cause},
+            {QStringLiteral("limit"), outcome.limit.isEmpty() ? outcome.errorLimit : outcome.limit},
+            {QStringLiteral("peak"), outcome.peak.isEmpty() ? outcome.errorPeak : outcome.peak},
             {QStringLiteral("survived"), survived},
             {QStringLiteral("lost"), lost},
             {QStringLiteral("next_step"), nextStepOf(outcome)}};
@@ -223,6 +224,9 @@ QList<Block> runBlocks(const sessions::RunReport &report, const QString &baseUrl
         const QString traceback = tracebackText(outcome);
         if (!traceback.isEmpty() && traceback != errorHeadline(outcome))
             addLine(text, QStringLiteral("Traceback:\n") + traceback);
+        if (!outcome.errorLimit.isEmpty())
+            addLine(text, QStringLiteral("Limit: ") + outcome.errorLimit
+                              + (outcome.errorPeak.isEmpty() ? QString() : QStringLiteral(" (reached: %1)").arg(outcome.errorPeak)));
         if (!outcome.hint.isEmpty())
             addLine(text, QStringLiteral("Hint: ") + outcome.hint);
     } else if (outcome.status != RunStatus::Ok) {

@@ -135,6 +135,9 @@ struct RunOutcome {
     std::optional<Restoration> restored;
     bool hardInterrupt = false;  // the second stage of the ladder was needed
     QString errorName, errorValue, traceback, hint;
+    // Of an exception that means a limit or a wall (status Error), as the kernel tells it: memory_limit | process_limit |
+    // open_files_limit | disk_limit | missing_package | refused_by_sandbox; figures in words.
+    QString errorCause, errorLimit, errorPeak;
     QList<OutputEvent> outputs;  // in order; neighbouring texts of one kind merged; long text cut in the middle
     qint64 stdoutBytes = 0, stderrBytes = 0;   // produced in all
     bool outputCut = false;      // outputs do not hold everything

@@ -135,6 +135,9 @@ Result<DoneFrame> readDone(wire::Frame &frame)
     out.errorName = textOf(error, "name").left(200);
     out.errorValue = textOf(error, "value");
     out.hint = textOf(error, "hint");
+    out.errorCause = textOf(error, "cause").left(40);
+    out.errorLimit = textOf(error, "limit").left(200);
+    out.errorPeak = textOf(error, "peak").left(400);
     out.result = meta.value(QStringLiteral("result"));
     const QJsonArray notes = meta.value(QStringLiteral("notes")).toArray();
     for (qsizetype i = 0; i < std::min(notes.size(), kMaxNotes); ++i)

@@ -22,6 +22,7 @@ struct DoneFrame {
     int variables = 0;
     bool hard = false;
     QString errorName, errorValue, hint;
+    QString errorCause, errorLimit, errorPeak; // of an exception that means a limit or a wall
     QJsonValue result;
     QStringList notes;
     QByteArray blob;

@@ -174,6 +174,9 @@ void KernelProcess::finish(DoneFrame done)
     outcome.errorName = std::move(done.errorName);
     outcome.errorValue = std::move(done.errorValue);
     outcome.hint = std::move(done.hint);
+    outcome.errorCause = std::move(done.errorCause);
+    outcome.errorLimit = std::move(done.errorLimit);
+    outcome.errorPeak = std::move(done.errorPeak);
     outcome.result = std::move(done.result);
     outcome.notes = std::move(done.notes);
     outcome.executionCount = done.count;

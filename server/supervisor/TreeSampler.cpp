@@ -194,6 +194,22 @@ void addDisk(const TreeTarget &target, TreeSample &sample)
     if (!target.workspace.isEmpty() && ::statvfs(target.workspace.constData(), &system) == 0)
         sample.diskFree = qint64(system.f_bavail) * qint64(system.f_frsize);
 }
+
+// Where sessions share /dev/shm, what their users keep there is memory that no process of theirs need have mapped.
+QHash<quint32, qint64> keptInSharedMemory()
+{
+    QHash<quint32, qint64> kept;
+    DIR *directory = ::opendir("/dev/shm");
+    if (!directory)
+        return kept;
+    while (const dirent *entry = ::readdir(directory)) {
+        struct stat facts{};
+        if (::fstatat(::dirfd(directory), entry->d_name, &facts, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(facts.st_mode))
+            kept[facts.st_uid] += qint64(facts.st_blocks) * 512;
+    }
+    ::closedir(directory);
+    return kept;
+}
 } // namespace
 
 qint64 procKilobytes(pid_t pid, const char *file, const char *name)
@@ -242,7 +258,14 @@ QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline)
         ++samples[*owner].processes;
         samples[*owner].tasks += process.tasks;
     }
+    const QHash<quint32, qint64> kept = keptInSharedMemory();
     for (qsizetype i = 0; i < trees.size(); ++i) {
+        if (const qint64 shared = targets[i].ownUid ? kept.value(targets[i].uid) : 0; shared > 0) {
+            qint64 mapped = 0; // counted with the process that has it
+            for (const Process &process : std::as_const(trees[i]))
+                mapped += procKilobytes(process.pid, "status", "RssShmem");
+            samples[i].memoryBytes += std::max<qint64>(0, shared - mapped);
+        }
         // Exact for the largest ones; a fork bomb must not buy itself time with what it costs to look at it.
         std::sort(trees[i].begin(), trees[i].end(),
                   [](const Process &one, const Process &two) { return one.resident > two.resident; });
