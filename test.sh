@@ -83,6 +83,9 @@ run_sanitized >"$report/sanitized.log" 2>&1 && sanitized_ended="passed" || sanit
 run_benchmarks() {
     /usr/bin/python3 "$root/tests/bench/bench.py" --server "$dir/bin/power-interpreter" --python-env "$POWER_PYTHON_ENV" </dev/null
     /usr/bin/python3 "$root/tests/bench/bench_jobs.py" --server "$dir/bin/power-interpreter" --python-env "$POWER_PYTHON_ENV" </dev/null
+    # Beside Jupyter's kernel; its environment was made by the tests.
+    "$dir/tests/sessions/jupyter/bin/python" -B "$root/tests/bench/bench_jupyter.py" --server "$dir/bin/power-interpreter" \
+        --python-env "$POWER_PYTHON_ENV" </dev/null
 }
 run_benchmarks >"$report/bench.txt" 2>&1 || echo "the benchmark failed" >>"$report/bench.txt"
 {

@@ -4,8 +4,8 @@
 compare.py --sources DIR --python-env ENV [--results FILE] [--report FILE] [--seconds N] [SCRIPT ...]
 
 Run with the Python of an environment that has ipykernel and jupyter_client; the kernel gets the libraries of ENV. Without
-names, those of subset.txt; with POWER_TEST_FULL=1 or --results, all of scripts.txt. --results keeps outcomes from call to call (a script that is in it is not run again), --seconds
-ends the call early then. Fails when a script differs that differences.txt does not name, or more than 5 % do.
+names, those of subset.txt; with POWER_TEST_FULL=1 or --results, all of scripts.txt. --results keeps outcomes from call to call (a
+script that is in it is not run again), --seconds ends the call early then. Fails when a script differs that differences.txt does not name, or more than 5 % do.
 """
 import argparse
 import concurrent.futures
