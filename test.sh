@@ -86,6 +86,8 @@ run_benchmarks() {
     # Beside Jupyter's kernel; its environment was made by the tests.
     "$dir/tests/sessions/jupyter/bin/python" -B "$root/tests/bench/bench_jupyter.py" --server "$dir/bin/power-interpreter" \
         --python-env "$POWER_PYTHON_ENV" </dev/null
+    echo
+    /usr/bin/python3 "$root/tests/bench/bench_files.py" --server "$dir/bin/power-interpreter" --python-env "$POWER_PYTHON_ENV" </dev/null
 }
 run_benchmarks >"$report/bench.txt" 2>&1 || echo "the benchmark failed" >>"$report/bench.txt"
 {

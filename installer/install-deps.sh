@@ -18,7 +18,7 @@ runtime=(python3 python3-venv postgresql libqt6sql6-psql libnss-wrapper ca-certi
     poppler-utils tesseract-ocr tesseract-ocr-eng libgomp1
     chromium-headless-shell fontconfig fonts-dejavu-core fonts-noto-core fonts-noto-cjk)
 test=(nodejs npm python3-venv runc sqlite3 jq iproute2 strace)
-full=(mmdebstrap wrk gdb)
+full=(mmdebstrap wrk gdb nginx-light)
 
 fail() { echo "install-deps: $*" >&2; exit 1; }
 
@@ -75,6 +75,13 @@ conf=/etc/postgresql-common/createcluster.conf
 if [[ " ${missing[*]} " == *" postgresql "* && ! -e $conf ]]; then
     ${as_root[@]+"${as_root[@]}"} mkdir -p "${conf%/*}"
     echo 'create_main_cluster = false' | ${as_root[@]+"${as_root[@]}"} tee "$conf" >/dev/null
+fi
+
+# nginx is what the benchmark compares with, and starts itself: no service of it.
+unit=/etc/systemd/system/nginx.service
+if [[ " ${missing[*]} " == *" nginx-light "* && ! -e $unit && ! -L $unit ]]; then
+    ${as_root[@]+"${as_root[@]}"} mkdir -p "${unit%/*}"
+    ${as_root[@]+"${as_root[@]}"} ln -s /dev/null "$unit"
 fi
 
 log=$(mktemp)

@@ -9,6 +9,7 @@
 #include <QDir>
 #include <QFile>
 #include <QThread>
+#include <QThreadPool>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -71,6 +72,15 @@ sessions::PackageRules packageRules(const config::Settings &settings)
     rules.mostBytes = settings.packageMaxMb << 20;
     return rules;
 }
+
+// The files of the session that an operation names are on this disk when it begins. delete_session needs none.
+QCoro::Task<Result<Done>> prepareSession(sessions::SessionService &sessions, const operations::Operation &operation,
+                                         const operations::Caller &caller, const QJsonObject &arguments)
+{
+    const bool names = operation.name != u"delete_session" && arguments.contains(QStringLiteral("session_id"));
+    const auto key = operations::sessionKey(caller, arguments);
+    return sessions.prepare(names && key ? *key : sessions::SessionKey());
+}
 } // namespace
 
 Application::Application(config::Settings settings, QObject *parent)
@@ -78,6 +88,8 @@ Application::Application(config::Settings settings, QObject *parent)
     , m_settings(std::move(settings))
 {
     m_uptime.start();
+    // Work in these threads waits for the disk or the database most of the time.
+    QThreadPool::globalInstance()->setMaxThreadCount(qMax(8, QThread::idealThreadCount()));
 }
 
 Application::~Application() = default;
@@ -166,6 +178,12 @@ void Application::buildServices()
     files.directory = m_settings.dataDir + QStringLiteral("/files");
     files.maxFileBytes = m_settings.sandboxFileMaxMb << 20;
     files.timeToLive = std::chrono::hours(m_settings.sandboxFileTtlHours);
+    files.linkTimeToLive = std::chrono::hours(m_settings.linkTtlHours);
+    files.homeFile = m_settings.sandboxDir + QStringLiteral("/.power.home");
+    const bool inDatabase = m_settings.fileStore == u"postgres" || (m_settings.fileStore.isEmpty() && !m_settings.databaseUrl.isEmpty());
+    files.place = inDatabase ? files::FilePlace::Database : files::FilePlace::Disk;
+    files.maxTotalBytes = m_settings.fileStoreMaxMb << 20;
+    files.maxSessionBytes = m_settings.maxSessionStoredMb << 20;
     m_files = files::FileStore::create(files, *m_database);
     m_fetcher = net::Fetcher::create(net::AddressPolicy(m_settings.fetchAllowOrigins));
     const sessions::HistoryLimits history{int(m_settings.historyRuns), m_settings.historyMb << 20, int(m_settings.historyDays)};
@@ -179,8 +197,11 @@ void Application::buildServices()
     sessions.kernel.outputBytes = m_settings.maxRunOutputMb << 20;
     sessions.kernel.keptOutputBytes = m_settings.maxOutputSize;
     sessions.maxSessions = int(m_settings.maxSessions);
+    sessions.timeToLive = std::chrono::hours(m_settings.sessionTtlHours);
     sessions.idleKernel = std::chrono::minutes(m_settings.sessionIdleMinutes);
-    m_snapshotStore = files::SnapshotStore::onDisk(m_settings.dataDir + QStringLiteral("/snapshots"));
+    const QString snapshotDirectory = m_settings.dataDir + QStringLiteral("/snapshots");
+    m_snapshotStore = inDatabase ? files::SnapshotStore::inDatabase(snapshotDirectory, *m_database, m_settings.snapshotsTotalMb << 20)
+                                 : files::SnapshotStore::onDisk(snapshotDirectory, m_settings.snapshotsTotalMb << 20);
     const sessions::Snapshots::Config snapshots{m_settings.snapshotMaxMb << 20, sessions.kernel.memoryBytes};
     m_snapshots = std::make_unique<sessions::Snapshots>(snapshots, *m_snapshotStore, *m_kernels);
     m_sessions = std::make_unique<sessions::SessionService>(sessions, *m_kernels, *m_workspaces, *m_files, *m_records, *m_snapshots);
@@ -234,6 +255,10 @@ Result<Done> Application::buildDoors()
     tools->setReadOnly(m_settings.mcpReadOnly);
     m_toolCount = int(std::count_if(m_registry.all().cbegin(), m_registry.all().cend(),
                                     [&tools](const operations::Operation &operation) { return tools->shows(operation); }));
+    if (m_files->keepsSessions())
+        m_registry.setBefore([this](const operations::Operation &operation, const operations::Caller &caller, const QJsonObject &arguments) {
+            return prepareSession(*m_sessions, operation, caller, arguments);
+        });
     uploads::TusUploads::Config resumable;
     resumable.directory = m_settings.dataDir + QStringLiteral("/uploads");
     m_uploads = std::make_unique<uploads::TusUploads>(resumable);
@@ -267,6 +292,7 @@ QCoro::Task<Result<Done>> Application::startDatabase()
         m_uploads->sweep();
         m_records->prune();
         m_jobs->prune();
+        m_sessions->removeUnused();
     });
     m_jobs->start();
     m_webhooks->start();
@@ -274,6 +300,7 @@ QCoro::Task<Result<Done>> Application::startDatabase()
         m_schedules->start();
     m_jobs->prune();
     m_records->prune();
+    m_sessions->removeUnused();
     m_sweepTimer.start(1h);
     co_return Done{};
 }
@@ -348,6 +375,7 @@ QJsonObject Application::health() const
             {QStringLiteral("extra_packages"), m_packages->isConfigured() ? QJsonValue(m_packages->state()) : QJsonValue()},
             {QStringLiteral("mcp_auth"), m_settings.mcpAuth},
             {QStringLiteral("warnings"), warnings},
+            {QStringLiteral("file_store"), m_files->report()},
             {QStringLiteral("records_waiting"), m_records->pending()},
             {QStringLiteral("uptime_s"), m_uptime.elapsed() / 1000},
             {QStringLiteral("timestamp"), QDateTime::currentDateTimeUtc().toString(Qt::ISODate)}};

@@ -2,6 +2,7 @@
 #include "app/JobTasks.h"
 #include "base/Log.h"
 #include "downloads/Downloads.h"
+#include "downloads/SessionRoutes.h"
 #include "mcp/NameCompleter.h"
 #include "mcp/SessionResources.h"
 #include "mcp/Views.h"
@@ -91,6 +92,7 @@ Doors::Doors(const config::Settings &settings, const mcp::ToolSelection &tools, 
     rest::addPages(dispatcher, QStringLiteral(POWER_VERSION), std::move(health), QJsonDocument(openApi).toJson(QJsonDocument::Compact));
     const downloads::Config publicFiles{settings.chartsPublic, POWER_VERSION};
     downloads::addRoutes(dispatcher, services.files, publicFiles);
+    downloads::addSessionRoutes(dispatcher, services, keyed);
     if (settings.benchEcho)
         addEcho(dispatcher);
 }

@@ -72,6 +72,15 @@ std::vector<Declaration> build()
                                   "postgres:// or postgresql:// address of a database.");
     database.secrecy = Secrecy::UrlPassword;
     database.standardText = word("a private PostgreSQL in DATA_DIR");
+    t.add("FILE_STORE", Form::Choice, &Settings::fileStore, "",
+          "Where stored files, the files of sessions and their snapshots outlive the server: disk = in DATA_DIR and SANDBOX_DIR; "
+          "postgres = in the database, so that a new server with an empty disk has them again.").choices = {word("disk"), word("postgres")};
+    t.rows.back().standardText = word("postgres with DATABASE_URL, else disk");
+    t.number("FILE_STORE_MAX_MB", &Settings::fileStoreMaxMb, "51200", 0, megabytes, "All stored content together, in MB; 0 = no limit.");
+    t.number("MAX_SESSION_STORED_MB", &Settings::maxSessionStoredMb, "4096", 0, megabytes,
+             "Files stored for download for one session, older versions included, in MB; above it the oldest replaced versions expire early; 0 = no limit.");
+    t.number("SESSION_TTL_HOURS", &Settings::sessionTtlHours, "0", 0, 876'000,
+             "Hours after its last use at which a session is deleted with its files; 0 = never.");
 
     t.group = word("Execution");
     t.number("MAX_EXECUTION_TIME", &Settings::maxExecutionTime, "300", 1, 86'400, "Longest synchronous run, in seconds.");
@@ -83,6 +92,8 @@ std::vector<Declaration> build()
              "Minutes after which an idle session's kernel is retired; 0 = never.");
     t.number("SNAPSHOT_MAX_MB", &Settings::snapshotMaxMb, "1024", 0, megabytes,
              "Largest state of a session that is kept on disk for restarts, in MB; what does not fit is named; 0 = none is kept.");
+    t.number("SNAPSHOTS_TOTAL_MB", &Settings::snapshotsTotalMb, "20480", 0, megabytes,
+             "The kept states of all sessions together, in MB; above it the oldest make room, and their sessions are told; 0 = no limit.");
     t.number("CHECKPOINTS_PER_SECOND", &Settings::checkpointsPerSecond, "10", 0, 100,
              "Copies of idle kernels that are made in all, for sessions to go on from when a kernel dies; 0 = none.");
     t.number("MAX_SESSION_DISK_MB", &Settings::maxSessionDiskMb, "2048", 1, megabytes, "Disk space of one session, in MB.");
@@ -122,7 +133,9 @@ std::vector<Declaration> build()
     t.number("SANDBOX_FILE_MAX_MB", &Settings::sandboxFileMaxMb, "50", 1, megabytes,
              "Largest file that gets a download link, in MB.");
     t.number("SANDBOX_FILE_TTL_HOURS", &Settings::sandboxFileTtlHours, "72", 0, 876'000,
-             "Hours a download link lives; 0 = for ever.");
+             "Hours a file stored for download lives; 0 = for ever. The session's own file stays with its session.");
+    t.number("LINK_TTL_HOURS", &Settings::linkTtlHours, "0", 0, 876'000,
+             "Hours a signed download link lives; 0 = links are not signed: whoever has one may download until the file expires.");
     t.number("HISTORY_RUNS", &Settings::historyRuns, "1000", 0, 1'000'000,
              "Runs of one session kept in the history, with code and outputs; 0 = no history.");
     t.number("HISTORY_MB", &Settings::historyMb, "64", 1, megabytes, "Size of one session's history, in MB.");

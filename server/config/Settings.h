@@ -29,6 +29,10 @@ public:
     QString dataDir;              // absolute
     QString sandboxDir;           // absolute; the host's side of /app/sandbox_data
     QString databaseUrl;          // secret in part; empty = managed cluster
+    QString fileStore;            // "disk" or "postgres"
+    qint64 fileStoreMaxMb = 0;    // of all content; 0 = no limit
+    qint64 maxSessionStoredMb = 0; // stored for download for one session; 0 = no limit
+    qint64 sessionTtlHours = 0;   // unused sessions are deleted; 0 = never
     // Execution
     qint64 maxExecutionTime = 0;  // s
     qint64 maxMemoryMb = 0;       // per run
@@ -36,6 +40,7 @@ public:
     qint64 maxSessions = 0;       // 0 = by memory
     qint64 sessionIdleMinutes = 0; // 0 = never
     qint64 snapshotMaxMb = 0;     // of one session; 0 = no snapshots
+    qint64 snapshotsTotalMb = 0;  // of all sessions; 0 = no limit
     qint64 checkpointsPerSecond = 0; // of all sessions together; 0 = none are taken
     qint64 maxSessionDiskMb = 0, maxSessionProcesses = 0, maxRunOutputMb = 0;
     qint64 maxConcurrentJobs = 0, jobTimeout = 0 /* s */, jobCleanupHours = 0, jobLeaseSeconds = 0;
@@ -50,7 +55,7 @@ public:
     QString kernelProgram, initProgram; // empty = beside the server's executable
     // Files and answers
     qint64 historyRuns = 0 /* per session; 0 = no history */, historyMb = 0 /* per session */, historyDays = 0 /* 0 = for ever */;
-    qint64 sandboxFileMaxMb = 0, sandboxFileTtlHours = 0 /* 0 = never */;
+    qint64 sandboxFileMaxMb = 0, sandboxFileTtlHours = 0 /* 0 = never */, linkTtlHours = 0 /* 0 = not signed */;
     qint64 maxUploadMb = 0, maxFetchSizeMb = 0;
     QStringList fetchAllowOrigins; // origins fetch_from_url may reach although they are not public
     qint64 maxOutputSize = 0;     // characters of stdout/stderr kept

@@ -28,40 +28,66 @@ QByteArray contentDisposition(Disposition kind, const QString &name)
            QUrl::toPercentEncoding(last, "!#$&+^`|", "'()*");
 }
 
-http::Headers fileHeaders(const files::StoredFile &file, Disposition kind)
+http::Headers contentHeaders(const QString &mime, const QString &name, const QString &sessionId, Disposition kind)
 {
     http::Headers headers;
-    QByteArray type = file.mime.toLatin1();
+    QByteArray type = mime.toLatin1();
     if (type.isEmpty() || type.contains('\n') || type.contains('\r')) type = "application/octet-stream";
     if (type.startsWith("text/") && !type.contains("charset")) type += "; charset=utf-8";
     headers.add("Content-Type", type);
-    headers.add("Content-Disposition", contentDisposition(kind, file.name));
-    headers.add("X-Session-Id", QUrl::toPercentEncoding(file.sessionId));
+    headers.add("Content-Disposition", contentDisposition(kind, name));
+    headers.add("X-Session-Id", QUrl::toPercentEncoding(sessionId));
     if (type.contains("html") || type.contains("svg") || type.contains("xml"))
         headers.add("Content-Security-Policy", "sandbox");
     return headers;
 }
 
-ByteRange rangeOf(const QByteArray &header, qint64 size)
+namespace
 {
-    const ByteRange whole{ByteRange::Whole, 0, size};
-    const QByteArray text = header.trimmed();
-    const qsizetype dash = text.indexOf('-');
-    if (!text.startsWith("bytes=") || dash < 0 || text.contains(',')) return whole;
-    const QByteArray from = text.mid(6, dash - 6).trimmed(), to = text.mid(dash + 1).trimmed();
+constexpr int mostRanges = 32;
+
+enum class Spec { Good, Behind, Nonsense };
+// "0-9", "90-", "-10"
+Spec parseSpec(const QByteArray &spec, qint64 size, ByteRange *range)
+{
+    const qsizetype dash = spec.indexOf('-');
+    if (dash < 0) return Spec::Nonsense;
+    const QByteArray from = spec.left(dash).trimmed(), to = spec.mid(dash + 1).trimmed();
     bool fromGood = true, toGood = true;
     const qint64 first = from.isEmpty() ? 0 : from.toLongLong(&fromGood);
     const qint64 last = to.isEmpty() ? size - 1 : to.toLongLong(&toGood);
-    if (!fromGood || !toGood || first < 0 || (to.startsWith('-')) || (from.isEmpty() && to.isEmpty()))
-        return whole;
+    if (!fromGood || !toGood || first < 0 || to.startsWith('-') || (from.isEmpty() && to.isEmpty())) return Spec::Nonsense;
     if (from.isEmpty()) { // the last so many bytes
         const qint64 length = qMin(last, size);
-        return length > 0 ? ByteRange{ByteRange::Part, size - length, length}
-                          : ByteRange{ByteRange::Unsatisfiable, 0, 0};
+        *range = {size - length, length};
+        return length > 0 ? Spec::Good : Spec::Behind;
     }
-    if (!to.isEmpty() && last < first) return whole;
-    if (first >= size) return {ByteRange::Unsatisfiable, 0, 0};
-    return {ByteRange::Part, first, qMin(last, size - 1) - first + 1};
+    if (!to.isEmpty() && last < first) return Spec::Nonsense;
+    if (first >= size) return Spec::Behind;
+    *range = {first, qMin(last, size - 1) - first + 1};
+    return Spec::Good;
+}
+} // namespace
+
+ByteRanges rangesOf(const QByteArray &header, qint64 size)
+{
+    const QByteArray text = header.trimmed();
+    if (!text.startsWith("bytes=")) return {};
+    const QByteArrayList specs = text.mid(6).split(',');
+    if (specs.size() > mostRanges) return {};
+    ByteRanges ranges{ByteRanges::Parts, {}};
+    qint64 total = 0;
+    for (const QByteArray &spec : specs) {
+        ByteRange range;
+        const Spec parsed = parseSpec(spec.trimmed(), size, &range);
+        if (parsed == Spec::Nonsense) return {};
+        if (parsed == Spec::Behind) continue;
+        total += range.length;
+        ranges.parts << range;
+    }
+    if (ranges.parts.isEmpty()) return {ByteRanges::Unsatisfiable, {}};
+    if (ranges.parts.size() > 1 && total > size) return {};
+    return ranges;
 }
 
 bool matchesTag(const QByteArray &header, const QByteArray &tag)

@@ -12,15 +12,18 @@ enum class Disposition { Attachment, Inline };
 QByteArray contentDisposition(Disposition kind, const QString &name);
 
 // Content-Type, Content-Disposition, X-Session-Id; a sandbox policy for types a browser would run scripts of.
-http::Headers fileHeaders(const files::StoredFile &file, Disposition kind);
+http::Headers contentHeaders(const QString &mime, const QString &name, const QString &sessionId, Disposition kind);
 
 struct ByteRange {
-    enum Kind { Whole, Part, Unsatisfiable } kind = Whole;
     qint64 first = 0, length = 0;
 };
-// One range of a Range header; several ranges, other units and nonsense mean the whole file, as the RFC
-// allows.
-ByteRange rangeOf(const QByteArray &header, qint64 size);
+struct ByteRanges {
+    enum Kind { Whole, Parts, Unsatisfiable } kind = Whole;
+    QList<ByteRange> parts; // as asked for
+};
+// The ranges of a Range header. Other units and nonsense mean the whole file, as the RFC allows; so do more than 32 ranges,
+// and ones that together are longer than the file (overlapping ones are how downloads are made expensive).
+ByteRanges rangesOf(const QByteArray &header, qint64 size);
 
 // If-None-Match: "*" or a list that contains the tag (weak comparison).
 bool matchesTag(const QByteArray &header, const QByteArray &tag);

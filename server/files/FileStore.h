@@ -1,11 +1,12 @@
 // Files handed out: content kept apart from the workspace, found by an unguessable id, public at /dl and
-// /charts.
+// /charts. And the files of sessions, where their directories do not outlive the machine.
 #pragma once
 #include "base/Error.h"
 #include "storage/Database.h"
 #include "workspace/Workspace.h"
 #include <QCoroTask>
 #include <QDateTime>
+#include <QUrlQuery>
 
 namespace power::files
 {
@@ -20,32 +21,53 @@ struct StoredFile {
     qint64 size = 0;
     QByteArray sha256;            // hex
     QDateTime created, expires;   // last handed out; expires invalid = never
+    QString signature;            // the query of downloadPath() where links are signed
     bool isImage() const;         // png, jpeg, gif or webp: what an image block can carry
     QString downloadPath() const; // "/dl/<id>/<quoted last part of name>"
     QString chartPath() const;    // "/charts/<chart slug>/<quoted name>"
 };
 
-// Content of a stored file: a descriptor on disk, or bytes of an adopted row of the Python original.
+// ContentReader: content that is no file of this disk. Thread: the event loop's.
+class ContentReader
+{
+public:
+    virtual ~ContentReader() = default;
+    // The bytes from `offset`, at most `most`, at least one before the end. Errors: Unavailable (database away), NotFound.
+    virtual QCoro::Task<Result<QByteArray>> read(qint64 offset, qint64 most) = 0;
+};
+
+// Content of a stored file: a file on disk, else a reader.
 struct OpenedFile {
     StoredFile file;
     workspace::Descriptor descriptor;
-    QByteArray bytes;
-    bool onDisk = true;
+    std::shared_ptr<ContentReader> reader;
+    bool onDisk() const { return !reader; }
 };
 
-// FileStore: metadata in PostgreSQL, content under <data>/files by sha256 (one copy per content). A file is
-// durable (fsync, committed row) before its id is given out. While the database is away metadata is spooled
-// (fsync) and the links work in this process, as do the last 10,000 given out or opened before. An expired
-// file's row stays 30 days, so that its link says "expired". Thread: the event loop's; disk work in two
-// workers of its own.
+enum class FilePlace { Disk, Database };
+
+// FileStore: metadata in PostgreSQL; content by sha256 (one copy per content) below <directory> or in the database.
+// A file is durable (fsync, committed row) before its id is given out. While the database is away, files on disk are
+// recorded on a spool (fsync), and the links work in this process, as do the last 10,000 given out or opened before;
+// files in the database cannot be stored or read then. An expired file's row stays 30 days, so that its link says
+// "expired". Thread: the event loop's; disk work in workers of its own.
+//
+// With the content in the database the files of sessions are there as well, so that a server with an empty disk has
+// them again: store() and forget() keep and drop the session's file too, the methods at the end do the rest. With it
+// on disk the session's directory is the only place of its files, and those methods do nothing.
 class FileStore
 {
 public:
     virtual ~FileStore() = default;
     struct Config {
         QString directory;
+        QString homeFile; // names the disk that holds the sessions' directories; lies and goes with them
+        FilePlace place = FilePlace::Disk;
         qint64 maxFileBytes = 50ll << 20;
+        qint64 maxSessionBytes = 0;               // stored for download for one session, all versions; 0 = no limit
+        qint64 maxTotalBytes = 0;                 // of all content in `place`; 0 = no limit
         std::chrono::hours timeToLive{72};        // 0 = never
+        std::chrono::hours linkTimeToLive{0};     // of signed links; 0 = links are not signed and live as long as the file
         std::chrono::seconds contentGrace{3'600}; // sweep() leaves younger content alone
     };
     static std::unique_ptr<FileStore> create(Config config, storage::Database &database);
@@ -53,11 +75,20 @@ public:
 
     // Stores the present content of a workspace file. The same content under the same name of the same
     // session gives the same id again (expiry renewed); other content a new id, older ones stay until they
-    // expire. Errors: TooLarge (above maxFileBytes; says how to get at it), NotFound, Conflict (the file went
-    // on changing while it was copied), Unavailable (disk).
-    virtual QCoro::Task<Result<StoredFile>> store(QString principal, QString sessionId,
-                                                  std::shared_ptr<workspace::Workspace> workspace,
-                                                  QString path) = 0;
+    // expire. When the session's quota is used up, its oldest
+    // replaced versions expire early. Errors: TooLarge (above maxFileBytes; says how to get at it; a quota), NotFound,
+    // Conflict (the file went on changing while it was copied), Unavailable (disk, database).
+    QCoro::Task<Result<StoredFile>> store(QString principal, QString sessionId, std::shared_ptr<workspace::Workspace> workspace,
+                                          QString path)
+    {
+        return storeFrom(std::move(principal), std::move(sessionId), std::move(workspace), std::move(path), nullptr);
+    }
+    // The same for who has just written the file: `content` is an open descriptor of it (a duplicate of
+    // Workspace::Writer::descriptor()), and that is stored even if somebody else has written the same path since. So of
+    // two writers of one name each gets the link of its own version.
+    virtual QCoro::Task<Result<StoredFile>> storeFrom(QString principal, QString sessionId,
+                                                      std::shared_ptr<workspace::Workspace> workspace, QString path,
+                                                      std::shared_ptr<workspace::Descriptor> content) = 0;
     // Errors: InvalidArgument (not a uuid), NotFound, Gone (expired), Unavailable (database away, link not
     // known here).
     virtual QCoro::Task<Result<OpenedFile>> open(QString id) = 0;
@@ -69,9 +100,26 @@ public:
     // Links of a deleted session (empty name) or file stop working.
     virtual QCoro::Task<Result<Done>> forget(QString principal, QString sessionId, QString name = {}) = 0;
     virtual void countDownload(const QString &id) = 0;
-    // Deletes what expired, and content nothing refers to; run hourly. Resolves with the number of expired
-    // files.
+    // Deletes what expired, content nothing refers to and what was left half-written, in bounded steps; run
+    // hourly. Resolves with the number of expired files.
     virtual QCoro::Task<Result<int>> sweep() = 0;
+    // Whether a link with this query may be followed; always where links are not signed. Errors: Forbidden, Gone.
+    virtual Result<Done> mayOpen(const QString &id, const QUrlQuery &query) const = 0;
+    // {place, bytes, limit_bytes} for /health.
+    virtual QJsonObject report() const = 0;
+
+    // Whether the files of sessions are kept in the database.
+    virtual bool keepsSessions() const = 0;
+    // Whether the database has files of that session whose newest state is not in a directory of this disk, or
+    // `hasDirectory` is false and it has any.
+    virtual QCoro::Task<Result<bool>> isElsewhere(QString principal, QString sessionId, bool hasDirectory) = 0;
+    // Writes them into the workspace; a file there that is newer stays. From now on the directory is what counts.
+    virtual QCoro::Task<Result<int>> bringBack(QString principal, QString sessionId,
+                                               std::shared_ptr<workspace::Workspace> workspace) = 0;
+    // Stores everything in the workspace that the database does not have yet, hidden files too, and forgets what is
+    // gone from it. Not: links, devices, /tmp. Errors: of the first file that could not be stored; the others are.
+    virtual QCoro::Task<Result<Done>> keepSession(QString principal, QString sessionId,
+                                                  std::shared_ptr<workspace::Workspace> workspace) = 0;
 };
 
 // Media type by content and name; images decide on content only.

@@ -1,4 +1,5 @@
 #include "files/FileTable.h"
+#include "files/SessionTable.h"
 #include "storage/Sql.h"
 
 namespace power::files
@@ -116,13 +117,13 @@ Result<FileRow> put(QSqlDatabase &connection, const FileRow &row)
     const StoredFile &file = row.file;
     Result<FileRow> renewed = oneRow(storage::query(
         connection,
-        "UPDATE power.files SET created_at = greatest(created_at, $5), expires_at = $6 WHERE id = (SELECT id "
+        "UPDATE power.files SET created_at = greatest(created_at, $5), expires_at = $6, content_location = $7 WHERE id = (SELECT id "
         "FROM power.files"
         " WHERE principal = $1 AND session_id = $2 AND name = $3 AND sha256 = $4 AND content_location <> ''"
         " AND (expires_at IS NULL OR expires_at > now()) ORDER BY created_at DESC LIMIT 1) "
         "RETURNING " POWER_FILE_COLUMNS,
         {file.principal, file.sessionId, file.name, QString::fromLatin1(file.sha256), file.created,
-         timeOrNull(file.expires)}));
+         timeOrNull(file.expires), row.location}));
     if (!renewed || renewed->found) return renewed;
     return oneRow(storage::query(
         connection,
@@ -174,6 +175,8 @@ Result<QList<FileRow>> newestOfSession(QSqlDatabase &connection, const QString &
 Result<Done> forget(QSqlDatabase &connection, const QString &principal, const QString &sessionId,
                     const QString &name)
 {
+    const Result<Done> files = sessiontable::forget(connection, {principal, sessionId}, name);
+    if (!files) return files;
     return done(storage::query(
         connection,
         "DELETE FROM power.files WHERE principal = $1 AND session_id = $2 AND ($3 = '' OR name = $3)",
@@ -184,6 +187,30 @@ Result<Done> countDownload(QSqlDatabase &connection, const QString &id, int time
 {
     return done(storage::query(
         connection, "UPDATE power.files SET downloads = downloads + $2 WHERE id = $1::uuid", {id, times}));
+}
+
+Result<qint64> chargedTo(QSqlDatabase &connection, const QString &principal, const QString &sessionId, qint64 limit)
+{
+    const auto total = [&]() -> Result<qint64> {
+        const Result<storage::Rows> rows = storage::query(
+            connection,
+            "SELECT coalesce(sum(size), 0)::bigint FROM power.files WHERE principal = $1 AND session_id = $2 AND content_location <> '' "
+            "AND (expires_at IS NULL OR expires_at > now())",
+            {principal, sessionId});
+        if (!rows) return Unexpected<Error>{rows.error()};
+        return rows->number(0, 0);
+    };
+    const Result<qint64> charged = total();
+    if (!charged || limit <= 0 || *charged <= limit) return charged;
+    const Result<storage::Rows> early = storage::query(
+        connection,
+        "UPDATE power.files SET expires_at = now(), content_location = '' WHERE id IN (SELECT id FROM (SELECT id, size, sum(size) OVER "
+        "(ORDER BY created_at, id) AS freed FROM power.files f WHERE principal = $1 AND session_id = $2 AND content_location <> '' AND "
+        "(expires_at IS NULL OR expires_at > now()) AND EXISTS (SELECT 1 FROM power.files n WHERE n.principal = $1 AND n.session_id = $2 "
+        "AND n.name = f.name AND n.created_at > f.created_at)) replaced WHERE freed - size < $3)",
+        {principal, sessionId, *charged - limit});
+    if (!early) return Unexpected<Error>{early.error()};
+    return total();
 }
 
 Result<int> expire(QSqlDatabase &connection)
@@ -206,7 +233,7 @@ Result<QList<QByteArray>> unreferenced(QSqlDatabase &connection, const QList<QBy
     const Result<storage::Rows> rows =
         storage::query(connection,
                        "SELECT c FROM unnest($1::text[]) c WHERE NOT EXISTS (SELECT 1 FROM power.files f "
-                       "WHERE f.sha256 = c AND f.content_location <> '')",
+                       "WHERE f.sha256 = c AND f.content_location = 'sha256:' || c)",
                        {names});
     if (!rows) return Unexpected<Error>{rows.error()};
     QList<QByteArray> free;

@@ -7,8 +7,8 @@
 namespace power::files
 {
 
-// A row: the file and where its content is ("sha256:<hex>"; empty = expired and deleted; "original" = in
-// `bytes`).
+// A row: the file and where its content is ("sha256:<hex>" on disk, "db:<hex>" in the database; empty = expired and
+// deleted; "original" = in `bytes`).
 struct FileRow {
     StoredFile file;
     QString location;
@@ -32,10 +32,12 @@ Result<FileRow> byId(QSqlDatabase &connection, const QString &id);
 Result<FileRow> newestChart(QSqlDatabase &connection, const QString &chartSlug, const QString &name);
 Result<QList<FileRow>> newestOfSession(QSqlDatabase &connection, const QString &principal,
                                        const QString &sessionId);
-// An empty name: all of the session.
+// An empty name: all of the session. Its files in the database too.
 Result<Done> forget(QSqlDatabase &connection, const QString &principal, const QString &sessionId,
                     const QString &name);
 Result<Done> countDownload(QSqlDatabase &connection, const QString &id, int times);
+// Bytes stored for a session. Above `limit` (0 = none) its oldest replaced versions expire now, as many as it takes.
+Result<qint64> chargedTo(QSqlDatabase &connection, const QString &principal, const QString &sessionId, qint64 limit);
 // Marks what has expired, deletes rows that did so 30 days ago; gives how many files expired.
 Result<int> expire(QSqlDatabase &connection);
 // Those of `contents` that no row refers to.

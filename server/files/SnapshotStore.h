@@ -5,6 +5,12 @@
 #include <QDateTime>
 #include <QJsonObject>
 #include <QPair>
+#include <memory>
+
+namespace power::storage
+{
+class Database;
+}
 
 namespace power::files
 {
@@ -24,6 +30,13 @@ struct SnapshotFacts {
     QJsonObject about;     // what the service wants to know again: names that are not carried ...
 };
 
+// As JSON, without the checksum.
+QJsonObject snapshotJson(const SnapshotFacts &facts);
+SnapshotFacts snapshotFacts(const QJsonObject &json);
+// TooLarge: above the limit of all snapshots; Conflict: it was dropped for others' sake.
+Unexpected<Error> snapshotsFull(qint64 size, qint64 limit);
+Unexpected<Error> madeRoom(const QString &when);
+
 // SnapshotStore: what is stored is durable and whole: a crash leaves the one before. The bytes come from sandboxes and
 // are never looked into, only checked against the checksum that was taken when they came. Thread: any; everything
 // blocks on the disk.
@@ -32,7 +45,12 @@ class SnapshotStore
 public:
     virtual ~SnapshotStore() = default;
     // Below `directory`: <owner>/<session>/<name>.snapshot, beside it what was set aside (.damaged). Made 0700.
-    static std::unique_ptr<SnapshotStore> onDisk(QString directory);
+    // maxTotalBytes: of all together; 0 = no limit. Above it the oldest latest ones of other sessions make room (which
+    // open() then says); named ones, and those of owners that begin with a dot (of jobs), never do.
+    static std::unique_ptr<SnapshotStore> onDisk(QString directory, qint64 maxTotalBytes = 0);
+    // In the database, with copies below `directory` that save the way there: a commit is durable in the database. Made
+    // on the event loop's thread.
+    static std::unique_ptr<SnapshotStore> inDatabase(QString directory, storage::Database &database, qint64 maxTotalBytes);
 
     // Destroyed without commit it leaves nothing. Errors: Unavailable (disk).
     class Writer

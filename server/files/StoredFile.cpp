@@ -19,7 +19,7 @@ bool StoredFile::isImage() const
 
 QString StoredFile::downloadPath() const
 {
-    return QStringLiteral("/dl/") + id + u'/' + quotedPart(name.section(u'/', -1));
+    return QStringLiteral("/dl/") + id + u'/' + quotedPart(name.section(u'/', -1)) + (signature.isEmpty() ? QString() : u'?' + signature);
 }
 
 QString StoredFile::chartPath() const

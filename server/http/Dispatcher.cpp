@@ -74,6 +74,7 @@ struct Dispatcher::Node {
     std::unique_ptr<Node> parameter;
     routing::Endpoints here; // the path ends at this node
     routing::Endpoints rest; // {name*}: at least one more segment
+    std::map<QString, routing::Endpoints, std::less<>> tails; // {name*}/literal: at least one segment and that one
 
     struct Found {
         const routing::Endpoints *endpoints = nullptr;
@@ -81,7 +82,7 @@ struct Dispatcher::Node {
     };
 
     // Literal before parameter before rest; goes back when a branch leads nowhere.
-    bool walk(const routing::Segments &segments, qsizetype at, Found &found) const
+    bool walk(const routing::Segments &segments, qsizetype at, QByteArrayView method, Found &found) const
     {
         if (at == segments.size()) {
             if (here.empty())
@@ -90,17 +91,23 @@ struct Dispatcher::Node {
             return true;
         }
         const QStringView segment = segments[at];
-        if (auto next = literals.find(segment); next != literals.end() && next->second->walk(segments, at + 1, found))
+        if (auto next = literals.find(segment); next != literals.end() && next->second->walk(segments, at + 1, method, found))
             return true;
         if (parameter && !segment.isEmpty()) {
             found.values.append(segment);
-            if (parameter->walk(segments, at + 1, found))
+            if (parameter->walk(segments, at + 1, method, found))
                 return true;
             found.values.removeLast();
         }
+        const QStringView last = segments.back();
+        const auto tail = segments.size() - at > 1 ? tails.find(last) : tails.end();
+        if (tail != tails.end() && (rest.empty() || endpointFor(tail->second, method))) {
+            found.values.append(QStringView(segment.data(), last.data() - 1 - segment.data()));
+            found.endpoints = &tail->second;
+            return true;
+        }
         if (rest.empty())
             return false;
-        const QStringView last = segments.back();
         found.values.append(QStringView(segment.data(), last.data() + last.size() - segment.data()));
         found.endpoints = &rest;
         return true;
@@ -115,7 +122,9 @@ void Dispatcher::add(QByteArray method, const QString &pattern, Handler handler,
     auto endpoint = std::make_unique<Endpoint>(
         Endpoint{std::move(method), std::move(handler), std::move(options), {}});
     Node *node = m_root.get();
-    for (const QStringView segment : segmentsOf(pattern)) {
+    const Segments segments = segmentsOf(pattern);
+    for (qsizetype i = 0; i < segments.size(); ++i) {
+        const QStringView segment = segments[i];
         if (!segment.startsWith(u'{') || !segment.endsWith(u'}')) {
             auto &next = node->literals[segment.toString()];
             if (!next)
@@ -126,7 +135,8 @@ void Dispatcher::add(QByteArray method, const QString &pattern, Handler handler,
         const QStringView name = segment.mid(1, segment.size() - 2);
         if (name.endsWith(u'*')) {
             endpoint->names.append(name.chopped(1).toString());
-            node->rest.push_back(std::move(endpoint));
+            auto &endpoints = i + 1 < segments.size() ? node->tails[segments[i + 1].toString()] : node->rest;
+            endpoints.push_back(std::move(endpoint));
             return;
         }
         endpoint->names.append(name.toString());
@@ -142,7 +152,7 @@ Dispatcher::Match Dispatcher::find(QByteArrayView method, const QString &path) c
     Match match;
     Node::Found found;
     const Segments segments = segmentsOf(path);
-    if (!m_root->walk(segments, 0, found))
+    if (!m_root->walk(segments, 0, method, found))
         return match;
     const Endpoint *endpoint = endpointFor(*found.endpoints, method);
     if (!endpoint) {

@@ -20,7 +20,8 @@ class Dispatcher
 public:
     Dispatcher();
     ~Dispatcher();
-    // pattern: "/api/files/{session_id}/{path*}"; {name} is one segment, {name*} the rest (last only).
+    // pattern: "/api/files/{session_id}/{path*}"; {name} is one segment, {name*} the rest (last, or
+    // followed by one literal: "/files/{path*}/content").
     // "/mcp" also matches "/mcp/". A route for GET serves HEAD too unless HEAD has its own.
     void add(QByteArray method, const QString &pattern, Handler handler, RouteOptions options = {});
 

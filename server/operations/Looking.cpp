@@ -37,6 +37,10 @@ QCoro::Task<Result<Spaces>> spacesOf(Services *services, Caller caller, QString 
     if (!sessions)
         co_return Unexpected<Error>{sessions.error()};
     for (const sessions::SessionInfo &info : sessions->mid(0, kMostSpaces)) {
+        const sessions::SessionKey key{caller.principal, caller.slug, info.key.id};
+        const Result<Done> ready = co_await services->sessions.prepare(key);
+        if (!ready)
+            co_return Unexpected<Error>{ready.error()};
         if (const auto space = services->sessions.existingWorkspace({caller.principal, caller.slug, info.key.id}))
             spaces.append({info.key.id, *space});
     }

@@ -164,6 +164,9 @@ public:
     // Null when there is none of that name.
     const Operation *find(const QString &name) const;
     const QList<Operation> &all() const { return m_operations; }
+    // Awaited before each method, with the checked arguments; its error is the call's.
+    using Before = std::function<QCoro::Task<Result<Done>>(const Operation &, const Caller &, const QJsonObject &)>;
+    void setBefore(Before before) { m_before = std::move(before); }
     // Validates, checks the scope, runs. Never throws. Errors: NotFound (no such operation), Forbidden (scope, read-only),
     // InvalidArgument (see checkArguments), Internal (the method threw), and whatever the method answers.
     QCoro::Task<Result<Answer>> call(QString name, Caller caller, QJsonObject arguments) const;
@@ -171,6 +174,7 @@ public:
 private:
     QList<Operation> m_operations;
     QHash<QString, qsizetype> m_index;
+    Before m_before;
 };
 
 } // namespace power::operations

@@ -52,6 +52,12 @@ QCoro::Task<Result<Answer>> Registry::call(QString name, Caller caller, QJsonObj
     if (!checked)
         co_return Unexpected<Error>{std::move(checked.error())};
 
+    if (m_before) {
+        QCoro::Task<Result<Done>> preparing = m_before(*operation, caller, checked->values);
+        const Result<Done> ready = co_await preparing;
+        if (!ready)
+            co_return Unexpected<Error>{ready.error()};
+    }
     const QByteArray requestId = caller.requestId;
     try {
         QCoro::Task<Result<Answer>> running = operation->method(std::move(caller), std::move(checked->values));

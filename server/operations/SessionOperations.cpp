@@ -28,7 +28,7 @@ QString iso(const QDateTime &time)
 
 QJsonObject sessionFacts(const sessions::SessionInfo &info)
 {
-    return {{QStringLiteral("session_id"), info.key.id},
+    QJsonObject facts{{QStringLiteral("session_id"), info.key.id},
             {QStringLiteral("name"), info.name},
             {QStringLiteral("description"), info.description},
             {QStringLiteral("created_at"), iso(info.created)},
@@ -39,6 +39,9 @@ QJsonObject sessionFacts(const sessions::SessionInfo &info)
             {QStringLiteral("variables"), info.variables},
             {QStringLiteral("execution_count"), info.executionCount},
             {QStringLiteral("memory_mb"), double(info.memoryBytes) / (1 << 20)}};
+    if (info.expires.isValid())
+        facts.insert(QStringLiteral("expires_at"), iso(info.expires));
+    return facts;
 }
 
 QCoro::Task<Result<Answer>> createSession(Services *services, Caller caller, QJsonObject arguments)
@@ -82,6 +85,10 @@ QCoro::Task<Result<Answer>> listSessions(Services *services, Caller caller, QJso
         list.append(sessionFacts(info));
     Answer answer;
     answer.data = {{QStringLiteral("sessions"), list}, {QStringLiteral("count"), list.size()}};
+    if (const qint64 hours = services->sessions.config().timeToLive.count(); hours > 0) {
+        answer.data.insert(QStringLiteral("session_ttl_hours"), hours);
+        answer.notes << QStringLiteral("A session that is not used for %1 hours is deleted with its files (SESSION_TTL_HOURS).").arg(hours);
+    }
     co_return answer;
 }
 

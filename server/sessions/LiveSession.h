@@ -24,6 +24,9 @@ public:
     QString lossReason;          // why the last kernel is gone
     QString untold;              // the note on the present kernel, until a run has told it
     Restored restored;           // what the present kernel began with, until a run has told it
+    qint64 fileChanges = 0, filesKept = 0; // runs that may have changed files; of them in the database
+    bool keepingFiles = false, keepingFailed = false;
+    QElapsedTimer filesTouched;  // since the last of them, or the last try to keep them
     SnapshotState snapshot;
     OneShot<Done> snapshotDone;  // of the one that is being written
     // A second kernel in the same directory, known to nobody but its run: see SessionService::runApart.

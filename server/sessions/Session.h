@@ -21,6 +21,7 @@ struct SessionInfo {
     QString name, description;
     QJsonObject metadata;
     QDateTime created, lastUsed;
+    QDateTime expires;      // deleted then, unless used before; invalid = never
     bool hasKernel = false; // variables are in memory now
     int executionCount = 0;
     int variables = 0;

@@ -28,6 +28,10 @@ QCoro::Task<> settleFiles(std::shared_ptr<workspace::Workspace> workspace)
 
 QCoro::Task<Result<RunReport>> SessionService::runApart(ApartCall apart)
 {
+    const SessionKey key = apart.call.key;
+    const Result<Done> prepared = co_await prepare(key);
+    if (!prepared)
+        co_return Unexpected<Error>{prepared.error()};
     auto opened = open(apart.call.key);
     if (!opened)
         co_return Unexpected<Error>{opened.error()};
@@ -84,6 +88,7 @@ QCoro::Task<Result<RunReport>> SessionService::runApart(ApartCall apart)
     session->lastUsed = QDateTime::currentDateTimeUtc();
     co_await keepWholeOutput(beside, report);
     co_await collectFiles(beside, report);
+    noteFiles(session);
     record(beside, apart.call, *report);
     co_return std::move(*report);
 }

@@ -195,6 +195,9 @@ QCoro::Task<Result<QJsonObject>> SessionService::restore(SessionKey key, QString
     const Result<QStringList> written = co_await offload<QStringList>(std::move(files));
     if (!written)
         co_return Unexpected<Error>{written.error()};
+    const Result<Done> durable = co_await keepFiles(session);
+    if (!durable)
+        co_return Unexpected<Error>{durable.error()};
     tellFilesChanged(key, *written, {});
     QJsonObject data = restored.facts;
     data.remove(QStringLiteral("lost_cells"));
@@ -211,6 +214,9 @@ QCoro::Task<Result<QJsonObject>> SessionService::fork(SessionKey key, SessionKey
     const auto existing = existingWorkspace(key);
     if (!existing)
         co_return Unexpected<Error>{existing.error()};
+    const Result<Done> known = co_await prepare(to);
+    if (!known)
+        co_return Unexpected<Error>{known.error()};
     if (m_live.contains(to.text()) || m_workspaces.exists(to.slug, to.id))
         co_return fail(ErrorCode::Conflict, QStringLiteral("There is a session '%1' already.").arg(to.id),
                        QStringLiteral("Choose another new_session_id, or delete that session first."));
@@ -246,6 +252,9 @@ QCoro::Task<Result<QJsonObject>> SessionService::fork(SessionKey key, SessionKey
     const Result<int> files = co_await offload<int>(std::move(work));
     if (!files)
         co_return Unexpected<Error>{files.error()};
+    const Result<Done> durable = co_await keepFiles(branch);
+    if (!durable)
+        co_return Unexpected<Error>{durable.error()};
     branch->isNew = false;
     branch->lossReason = QStringLiteral("it was forked from session '%1'.").arg(key.id);
     m_records.noteUse(to);

@@ -121,6 +121,11 @@ QCoro::Task<> SessionService::collectFiles(std::shared_ptr<LiveSession> session,
             report->unlinked << UnlinkedFile{facts.path, facts.size, stored.error()};
         }
     }
+    if (changes.truncated) {
+        const Result<Done> kept = co_await keepFiles(session);
+        if (!kept)
+            report->outcome.notes << QStringLiteral("Not all files are stored durably yet: %1").arg(kept.error().message);
+    }
     QStringList written;
     for (const workspace::FileFacts &facts : changes.written)
         written << facts.path;

@@ -161,6 +161,23 @@ QCoro::Task<Result<QList<SessionInfo>>> SessionRecords::list(QString principal)
     co_return rows;
 }
 
+QCoro::Task<Result<QList<SessionInfo>>> SessionRecords::unusedSince(QDateTime time)
+{
+    storage::Job<QList<SessionInfo>> job = [time](QSqlDatabase &connection) -> Result<QList<SessionInfo>> {
+        QSqlQuery query(connection);
+        query.prepare(QLatin1String(kColumns) + QStringLiteral("WHERE s.last_used < ?::timestamptz ORDER BY s.last_used LIMIT 500"));
+        query.addBindValue(time.toUTC().toString(Qt::ISODateWithMs));
+        const Result<Done> done = execute(query, "list unused sessions");
+        if (!done)
+            return Unexpected<Error>{done.error()};
+        QList<SessionInfo> rows;
+        while (query.next())
+            rows << fromRow(query);
+        return rows;
+    };
+    return read<QList<SessionInfo>>(storage::Lane::Short, kDeadline, std::move(job));
+}
+
 QCoro::Task<Result<std::optional<SessionInfo>>> SessionRecords::get(SessionKey key)
 {
     using Found = std::optional<SessionInfo>;

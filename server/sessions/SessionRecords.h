@@ -21,6 +21,8 @@ public:
     QCoro::Task<Result<Done>> remove(SessionKey key);
     // Newest use first. Errors: Unavailable while the database is away.
     QCoro::Task<Result<QList<SessionInfo>>> list(QString principal);
+    // Of all principals; at most 500. Errors: Unavailable.
+    QCoro::Task<Result<QList<SessionInfo>>> unusedSince(QDateTime time);
     // The highest execution count among the runs that began after `since`; 0 when there is none. Errors: Unavailable.
     QCoro::Task<Result<int>> lastCell(SessionKey key, QDateTime since);
     // Null when there is no such row.

@@ -51,9 +51,25 @@ SessionService::SessionService(Config config, supervisor::KernelHost &host, work
         connect(&m_idleTimer, &QTimer::timeout, this, &SessionService::evictExpired);
         m_idleTimer.start(30s);
     }
+    connect(&m_keepTimer, &QTimer::timeout, this, &SessionService::keepDueFiles);
 }
 
 SessionService::~SessionService() = default;
+
+static void addLiveFacts(SessionInfo &info, const std::shared_ptr<LiveSession> &session, std::chrono::hours timeToLive)
+{
+    if (session) {
+        info.hasKernel = session->kernelAlive();
+        info.executionCount = session->executionCount;
+        info.variables = info.hasKernel ? session->variables : 0;
+        info.busy = session->queue.isBusy();
+        info.queued = session->queue.waiting();
+        info.lastUsed = qMax(info.lastUsed, session->lastUsed);
+        info.memoryBytes = info.hasKernel ? session->kernel->memoryBytes() : 0;
+    }
+    if (timeToLive.count() > 0)
+        info.expires = info.lastUsed.addSecs(std::chrono::seconds(timeToLive).count());
+}
 
 int SessionService::liveKernels() const
 {
@@ -126,6 +142,10 @@ supervisor::CellCall SessionService::recordedCalls(supervisor::CellCall tools, c
 
 QCoro::Task<Result<RunReport>> SessionService::run(RunCall call)
 {
+    const SessionKey key = call.key;
+    const Result<Done> prepared = co_await prepare(key);
+    if (!prepared)
+        co_return Unexpected<Error>{prepared.error()};
     auto opened = open(call.key);
     if (!opened)
         co_return Unexpected<Error>{opened.error()};
@@ -215,6 +235,7 @@ QCoro::Task<Result<RunReport>> SessionService::run(RunCall call)
     }
     co_await keepWholeOutput(session, report);
     co_await collectFiles(session, report);
+    noteFiles(session);
     record(session, call, *report);
     co_return std::move(*report);
 }
@@ -254,6 +275,9 @@ Result<Done> SessionService::mayStart(const LiveSession &session) const
 QCoro::Task<Result<supervisor::RunOutcome>> SessionService::task(SessionKey key, QString task, QJsonObject arguments,
                                                                   std::chrono::milliseconds timeout, CancelToken cancel)
 {
+    const Result<Done> prepared = co_await prepare(key);
+    if (!prepared)
+        co_return Unexpected<Error>{prepared.error()};
     auto opened = open(key);
     if (!opened)
         co_return Unexpected<Error>{opened.error()};
@@ -298,21 +322,9 @@ QCoro::Task<Result<SessionInfo>> SessionService::create(SessionKey key, QString 
     const Result<Done> saved = co_await m_records.save(info);
     if (!saved)
         co_return Unexpected<Error>{saved.error()};
+    noteFiles(session); // that it is there
     auto stored = co_await get(key);
     co_return stored ? *stored : info;
-}
-
-static void addLiveFacts(SessionInfo &info, const std::shared_ptr<LiveSession> &session)
-{
-    if (!session)
-        return;
-    info.hasKernel = session->kernelAlive();
-    info.executionCount = session->executionCount;
-    info.variables = info.hasKernel ? session->variables : 0;
-    info.busy = session->queue.isBusy();
-    info.queued = session->queue.waiting();
-    info.lastUsed = qMax(info.lastUsed, session->lastUsed);
-    info.memoryBytes = info.hasKernel ? session->kernel->memoryBytes() : 0;
 }
 
 QCoro::Task<Result<QList<SessionInfo>>> SessionService::list(QString principal)
@@ -322,7 +334,7 @@ QCoro::Task<Result<QList<SessionInfo>>> SessionService::list(QString principal)
     QSet<QString> seen;
     for (SessionInfo &info : infos) {
         seen.insert(info.key.text());
-        addLiveFacts(info, m_live.value(info.key.text()));
+        addLiveFacts(info, m_live.value(info.key.text()), m_config.timeToLive);
     }
     // Used a moment ago and not written yet, or the database is away.
     for (const auto &session : std::as_const(m_live)) {
@@ -332,7 +344,7 @@ QCoro::Task<Result<QList<SessionInfo>>> SessionService::list(QString principal)
         info.key = session->key;
         info.name = session->key.id;
         info.created = info.lastUsed = session->lastUsed;
-        addLiveFacts(info, session);
+        addLiveFacts(info, session, m_config.timeToLive);
         infos << info;
     }
     std::stable_sort(infos.begin(), infos.end(),
@@ -357,7 +369,7 @@ QCoro::Task<Result<SessionInfo>> SessionService::get(SessionKey key)
         info.name = key.id;
         info.created = info.lastUsed = live->lastUsed;
     }
-    addLiveFacts(info, live);
+    addLiveFacts(info, live, m_config.timeToLive);
     co_return info;
 }
 
@@ -416,6 +428,7 @@ QCoro::Task<Result<Done>> SessionService::remove(SessionKey key)
 QCoro::Task<> SessionService::stop()
 {
     m_idleTimer.stop();
+    m_keepTimer.stop();
     m_stopping = true;
     co_await saveAll();
     // All at once: the end of a kernel without a zygote to report it takes seconds.
@@ -426,6 +439,7 @@ QCoro::Task<> SessionService::stop()
     }
     for (QCoro::Task<> &end : ends)
         co_await end;
+    co_await keepAllFiles(); // what the kernels wrote to the end
     co_await m_records.flush();
 }
 

@@ -9,6 +9,7 @@
 #include "workspace/Workspace.h"
 #include <QCoroTask>
 #include <QObject>
+#include <QSet>
 
 namespace power::sessions {
 
@@ -26,6 +27,7 @@ public:
         supervisor::KernelLimits kernel;
         int maxSessions = 0;                       // kernels alive at once; 0 = by memory
         int maxQueued = 32;                        // calls waiting for one session
+        std::chrono::hours timeToLive{0};          // of an unused session; 0 = for ever
         std::chrono::minutes idleKernel{0};        // a kernel unused that long is ended; 0 = only under memory pressure
     };
     SessionService(Config config, supervisor::KernelHost &host, workspace::Workspaces &workspaces,
@@ -61,6 +63,12 @@ public:
     QCoro::Task<Result<QJsonObject>> checkpoint(SessionKey key, QString name, CancelToken cancel);
     QCoro::Task<Result<QJsonObject>> restore(SessionKey key, QString name, CancelToken cancel);
     QCoro::Task<Result<QJsonObject>> fork(SessionKey key, SessionKey to, CancelToken cancel);
+
+    // To be awaited before a session's files are used: where the database keeps them, they may have to be brought back
+    // to this disk. At once when there is nothing to do. run() and task() do it themselves. Errors: Unavailable.
+    QCoro::Task<Result<Done>> prepare(SessionKey key);
+    // Deletes the sessions that were not used for Config::timeToLive; run hourly.
+    QCoro::Task<> removeUnused();
 
     // The workspace of a session, made on first use.
     Result<std::shared_ptr<workspace::Workspace>> workspace(const SessionKey &key);
@@ -110,6 +118,11 @@ private:
     QCoro::Task<> hashInputs(std::shared_ptr<LiveSession> session, QString runId, QList<ReadFile> read);
     QCoro::Task<> keepWholeOutput(std::shared_ptr<LiveSession> session, std::shared_ptr<RunReport> report);
     void evictExpired();
+    // Where the database keeps the files of sessions: what a run changed is there some seconds later at the latest.
+    void noteFiles(const std::shared_ptr<LiveSession> &session);
+    void keepDueFiles();
+    QCoro::Task<Result<Done>> keepFiles(std::shared_ptr<LiveSession> session);
+    QCoro::Task<> keepAllFiles();
 
     Config m_config;
     supervisor::KernelHost &m_host;
@@ -118,6 +131,9 @@ private:
     SessionRecords &m_records;
     Snapshots &m_snapshots;
     QHash<QString, std::shared_ptr<LiveSession>> m_live;
+    QSet<QString> m_prepared;                            // key text: its files are on this disk
+    QHash<QString, QList<OneShot<Done>>> m_preparing;    // and who waits for that
+    QTimer m_keepTimer;
     QTimer m_idleTimer;
     bool m_stopping = false;
 };

@@ -18,7 +18,7 @@ namespace {
 constexpr auto kTick = 500ms;
 constexpr auto kQuietTime = 1500ms;  // after a run; with a tick and the writing: within 5 s
 constexpr auto kBusyTime = 30s;      // a session that is never quiet
-constexpr int kAtOnce = 2;
+constexpr int kWrittenAtOnce = 2;
 constexpr int kTimesItsTime = 8;     // the pause between two is that many times what the last one took
 constexpr auto kLongestPause = 60s;
 constexpr auto kAfterFailure = 30s;  // doubled by each further one
@@ -76,7 +76,7 @@ void Snapshots::noteRun(const std::shared_ptr<LiveSession> &session)
     if (!m_timer.isActive())
         m_timer.start();
     // One that is never quiet: between this run and the next. The kernel only forks, nobody waits for it.
-    if (elapsed(state.changed) >= kBusyTime && m_writing < kAtOnce && isDue(*session))
+    if (elapsed(state.changed) >= kBusyTime && m_writing < kWrittenAtOnce && isDue(*session))
         writeSoon(session);
 }
 
@@ -108,7 +108,7 @@ void Snapshots::tick()
     }
     if (m_dirty.isEmpty())
         m_timer.stop();
-    if (oldest && m_writing < kAtOnce)
+    if (oldest && m_writing < kWrittenAtOnce)
         writeSoon(oldest);
 }
 
@@ -116,7 +116,7 @@ QCoro::Task<> Snapshots::writeSoon(std::shared_ptr<LiveSession> session)
 {
     const QPointer<Snapshots> self(this);
     const bool written = co_await write(session);
-    if (self && written && self->m_writing < kAtOnce && !self->m_dirty.isEmpty())
+    if (self && written && self->m_writing < kWrittenAtOnce && !self->m_dirty.isEmpty())
         self->tick(); // many sessions at once do not wait for the clock
 }
 

@@ -70,7 +70,7 @@ QCoro::Task<> Database::stop()
 {
     const QPointer<Database> alive(this);
     d->stopping = true;
-    for (const Lane lane : {Lane::Control, Lane::Listen, Lane::Short, Lane::Bulk})
+    for (const Lane lane : {Lane::Control, Lane::Listen, Lane::Short, Lane::Bulk, Lane::Files})
         d->failQueue(lane);
     for (const Slot &slot : d->slots)
         slot.worker->quit();

@@ -12,7 +12,8 @@
 
 namespace power::storage {
 
-enum class Lane { Control, Listen, Short, Bulk };
+// Files: pieces of stored files, a megabyte or so at a time, apart from what somebody waits for and from long queries.
+enum class Lane { Control, Listen, Short, Bulk, Files };
 
 // A job runs in a worker's thread with that worker's open connection, inside one transaction that commits when
 // the job returns a value and rolls back when it returns an error. It must not touch objects of other threads, and must
@@ -29,6 +30,7 @@ public:
         QString url;                      // postgres:// or postgresql:// (also +asyncpg); never logged with its password
         int shortWorkers = 3;
         int bulkWorkers = 2;
+        int fileWorkers = 2;
         std::chrono::milliseconds connectTimeout{5'000};
     };
     explicit Database(Config config, QObject *parent = nullptr);

@@ -13,9 +13,10 @@ const char *laneWord(Lane lane)
     case Lane::Control: return "control";
     case Lane::Listen: return "listen";
     case Lane::Short: return "short";
-    case Lane::Bulk: break;
+    case Lane::Bulk: return "bulk";
+    case Lane::Files: break;
     }
-    return "bulk";
+    return "files";
 }
 } // namespace
 
@@ -30,7 +31,7 @@ void Database::Private::makeSlots()
     if (!slots.empty())
         return;
     const std::pair<Lane, int> counts[] = {{Lane::Control, 1}, {Lane::Listen, 1}, {Lane::Short, config.shortWorkers},
-                                           {Lane::Bulk, config.bulkWorkers}};
+                                           {Lane::Bulk, config.bulkWorkers}, {Lane::Files, config.fileWorkers}};
     for (const auto &[lane, count] : counts) {
         for (int i = 0; i < count; ++i)
             slots.push_back({lane, {}, SlotState::Opening, {}});

@@ -15,7 +15,7 @@ struct Migration {
     QByteArray checksum; // sha256 of sql, hex
 };
 
-// In order of version. A gap or a double number is a bug of the build and asserts.
+// In order of version; numbers may be missing. A double number is a bug of the build and asserts.
 const QList<Migration> &migrations();
 
 // Inside the caller's transaction: takes the advisory lock of migrations, applies `migration` unless it is recorded.

@@ -80,6 +80,13 @@ QByteArray Rows::bytes(int row, int column) const
     return QByteArray(reinterpret_cast<const char *>(plain.get()), qsizetype(length));
 }
 
+QByteArray Rows::wire(int row, int column) const
+{
+    if (isNull(row, column))
+        return {};
+    return QByteArray(PQgetvalue(m_result.get(), row, column), PQgetlength(m_result.get(), row, column));
+}
+
 QDateTime Rows::time(int row, int column) const
 {
     // 2026-01-02 03:04:05.123456+00, or without the offset; the session's time zone is UTC.
@@ -96,7 +103,8 @@ QJsonObject Rows::json(int row, int column) const
     return QJsonDocument::fromJson(text(row, column).toUtf8()).object();
 }
 
-Result<Rows> query(QSqlDatabase &connection, const char *sql, const QVariantList &values)
+namespace {
+Result<Rows> execute(QSqlDatabase &connection, const char *sql, const QVariantList &values, int resultFormat)
 {
     PGconn *handle = nativeHandle(connection);
     if (!handle)
@@ -117,7 +125,21 @@ Result<Rows> query(QSqlDatabase &connection, const char *sql, const QVariantList
         types.push_back(item.isBinary ? Oid(17) : Oid(0)); // 17 = bytea; 0 = as the statement needs it
     }
     return checked(handle, PQexecParams(handle, sql, int(held.size()), types.data(), pointers.data(), lengths.data(),
-                                        formats.data(), 0));
+                                        formats.data(), resultFormat));
+}
+} // namespace
+
+Result<Rows> query(QSqlDatabase &connection, const char *sql, const QVariantList &values)
+{
+    return execute(connection, sql, values, 0);
+}
+
+Result<QByteArray> queryBytes(QSqlDatabase &connection, const char *sql, const QVariantList &values)
+{
+    const Result<Rows> rows = execute(connection, sql, values, 1);
+    if (!rows)
+        return Unexpected<Error>{rows.error()};
+    return rows->wire(0, 0);
 }
 
 Result<Done> script(QSqlDatabase &connection, const QByteArray &sql)

@@ -25,6 +25,7 @@ public:
     double real(int row, int column) const;
     bool flag(int row, int column) const;
     QByteArray bytes(int row, int column) const;     // bytea
+    QByteArray wire(int row, int column) const;      // as it came
     QDateTime time(int row, int column) const;       // timestamptz or a timestamp in UTC; invalid when null
     QJsonObject json(int row, int column) const;
 
@@ -35,6 +36,9 @@ private:
 // One statement with $1, $2 ... Values: null, bool, numbers, QString, QByteArray (bytea), QDateTime, QJsonObject and
 // QJsonArray (json), QStringList (text[]). About 12 microseconds on a local socket; the worker's connection only.
 Result<Rows> query(QSqlDatabase &connection, const char *sql, const QVariantList &values = {});
+
+// The first cell of the first row as it is on the wire: a large bytea without escaping. Null when there is no row.
+Result<QByteArray> queryBytes(QSqlDatabase &connection, const char *sql, const QVariantList &values = {});
 
 // Several statements without values, as in a migration. The first failure ends it.
 Result<Done> script(QSqlDatabase &connection, const QByteArray &sql);

@@ -1,4 +1,5 @@
 #include "ServerProcess.h"
+#include <QDir>
 #include <QEventLoop>
 #include <QFile>
 #include <QJsonArray>
@@ -82,6 +83,17 @@ void ServerProcess::kill()
 {
     m_process.kill();
     m_process.waitForFinished(5'000);
+}
+
+void ServerProcess::wipe()
+{
+    const QFileInfoList entries = QDir(m_data.path()).entryInfoList(QDir::AllEntries | QDir::Hidden | QDir::System | QDir::NoDotAndDotDot);
+    for (const QFileInfo &entry : entries) {
+        if (entry.isDir() && !entry.isSymLink())
+            QDir(entry.filePath()).removeRecursively();
+        else
+            QFile::remove(entry.filePath());
+    }
 }
 
 QByteArray ServerProcess::output()

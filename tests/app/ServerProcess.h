@@ -31,6 +31,7 @@ public:
     // SIGTERM, then SIGKILL after 30 s; true when it ended by itself.
     bool stop();
     void kill();              // SIGKILL; the data directory stays for another start()
+    void wipe();              // the data directory of a stopped server is empty afterwards
     bool isRunning() const { return m_process.state() == QProcess::Running; }
     QUrl url() const { return m_url; }
     qint64 pid() const { return m_process.processId(); }

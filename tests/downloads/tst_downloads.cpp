@@ -8,6 +8,9 @@
 #include <QElapsedTimer>
 #include <QFile>
 #include <QJsonDocument>
+#include <QRandomGenerator>
+#include <QSet>
+#include <QUrl>
 #include <QTest>
 
 using namespace power;
@@ -136,6 +139,82 @@ private Q_SLOTS:
         const QByteArray tag = part.field("ETag");
         QCOMPARE(ask("GET", file.downloadPath(), "If-None-Match: " + tag + "\r\n").status, 304);
         QCOMPARE(ask("GET", file.downloadPath(), "If-Range: \"other\"\r\nRange: bytes=0-4\r\n").status, 200);
+    }
+
+    void severalRanges()
+    {
+        const QByteArray data("0123456789");
+        const auto file = put(QStringLiteral("digits.txt"), data);
+        const auto parts = ask("GET", file.downloadPath(), "Range: bytes=0-1, 4-5, -1\r\n");
+        QCOMPARE(parts.status, 206);
+        const QByteArray type = parts.field("Content-Type");
+        QVERIFY(type.startsWith("multipart/byteranges; boundary="));
+        const QByteArray line = "--" + type.mid(type.indexOf('=') + 1);
+        QCOMPARE(parts.body.count(line), 4);
+        QVERIFY(parts.body.endsWith(line + "--\r\n"));
+        for (const char *piece : {"bytes 0-1/10\r\n\r\n01\r\n", "bytes 4-5/10\r\n\r\n45\r\n", "bytes 9-9/10\r\n\r\n9\r\n"})
+            QVERIFY2(parts.body.contains(piece), parts.body.constData());
+        QCOMPARE(parts.field("Content-Length"), QByteArray::number(parts.body.size()));
+        QCOMPARE(ask("GET", file.downloadPath(), "Range: bytes=0-9,0-9,0-9\r\n").body, data);
+        QCOMPARE(ask("GET", file.downloadPath(), "Range: bytes=2-3, 90-\r\n").body, QByteArray("23"));
+    }
+
+    // Every name a file can have comes back from the link, the header and the list.
+    void names()
+    {
+        QRandomGenerator random(20260);
+        const int count = qEnvironmentVariableIsSet("POWER_TEST_FULL") ? 10'000 : 300;
+        QSet<QString> names;
+        for (int i = 0; i < count; ++i) {
+            QString name;
+            while (name.isEmpty()) {
+                const int length = random.bounded(1, 40);
+                for (int k = 0; k < length; ++k) {
+                    const char32_t code = random.bounded(3) ? random.bounded(0x20u, 0x250u) : random.bounded(0x250u, 0x30000u);
+                    if (code != U'/' && code != 0x7f && (code < 0xd800 || code > 0xdfff)) name += QString::fromUcs4(&code, 1);
+                }
+                if (name.startsWith(u'.') || name.toUtf8().size() > 255 || names.contains(name)) name.clear();
+            }
+            names.insert(name);
+            const QByteArray content = "content of " + QByteArray::number(i);
+            const auto file = put(name, content);
+            QCOMPARE(file.name, name);
+            RawClient client(m_server->port());
+            const auto got = client.ask("GET " + file.downloadPath().toUtf8() + " HTTP/1.1\r\nHost: example.org\r\n\r\n");
+            QCOMPARE(got.body, content);
+            QCOMPARE(QUrl::fromPercentEncoding(file.downloadPath().section(u'/', -1).toLatin1()), name);
+            const QByteArray disposition = got.field("Content-Disposition");
+            QCOMPARE(QUrl::fromPercentEncoding(disposition.mid(disposition.indexOf("UTF-8''") + 7)), name);
+        }
+        const auto listed = await(m_store->list(QStringLiteral("owner"), QStringLiteral("q3")));
+        for (const files::StoredFile &file : *listed)
+            names.remove(file.name);
+        QVERIFY(names.isEmpty());
+    }
+
+    void signedLinks()
+    {
+        files::FileStore::Config config;
+        config.directory = m_dir.filePath(QStringLiteral("files"));
+        config.linkTimeToLive = std::chrono::hours(1);
+        const auto store = files::FileStore::create(config, *m_database);
+        QVERIFY(await(store->start()).ok());
+        http::Dispatcher routes;
+        downloads::addRoutes(routes, *store, {true, "4.0.0"});
+        http::HttpServer server(routes);
+        QVERIFY(server.listen({}).ok());
+        put(QStringLiteral("signed.txt"), "signed");
+        const auto file = await(store->store(QStringLiteral("owner"), QStringLiteral("q3"), m_space, QStringLiteral("signed.txt")));
+        QVERIFY(file.ok() && file->downloadPath().contains(u"?e="));
+        const auto from = [&server](const QString &path) {
+            RawClient client(server.port());
+            return client.ask("GET " + path.toUtf8() + " HTTP/1.1\r\nHost: example.org\r\n\r\n");
+        };
+        QCOMPARE(from(file->downloadPath()).body, QByteArray("signed"));
+        QCOMPARE(from(file->downloadPath().section(u'?', 0, 0)).status, 403);
+        QString later = file->downloadPath();
+        later.replace(QStringLiteral("?e="), QStringLiteral("?e=9"));
+        QCOMPARE(from(later).status, 403);
     }
 
     void problems()

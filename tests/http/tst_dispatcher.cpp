@@ -25,6 +25,8 @@ private Q_SLOTS:
         route("POST", "/mcp");
         route("DELETE", "/api/files/{session_id}/{path*}");
         route("HEAD", "/dl/{file_id}");
+        route("GET", "/api/files/{session_id}/{path*}/content");
+        route("GET", "/zip/{path*}/archive");
     }
 
     void finds_data()
@@ -56,6 +58,12 @@ private Q_SLOTS:
         row("GET", "/a/b/c", "GET /a/b/{y}", "y=c");
         row("GET", "/a/z/c", "GET /a/{x}/c", "x=z");
         row("GET", "/a/z/d", "");
+        row("GET", "/api/files/s/a/b.txt/content", "GET /api/files/{session_id}/{path*}/content", "path=a/b.txt");
+        row("HEAD", "/api/files/s/content/content", "GET /api/files/{session_id}/{path*}/content", "path=content");
+        row("GET", "/api/files/s/content", "GET /api/files/{session_id}/{path*}", "path=content");
+        row("DELETE", "/api/files/s/a/content", "DELETE /api/files/{session_id}/{path*}", "path=a/content");
+        row("PUT", "/zip/a/archive", "!GET, HEAD, OPTIONS");
+        row("GET", "/zip/a/b", "");
     }
     void finds()
     {

@@ -26,7 +26,7 @@ ALLOWED = {
     "doors": {"base", "operations", "http", "access"},
     "mcp": {"base", "operations", "http", "access", "doors"},
     "rest": {"base", "operations", "http", "access", "doors"},
-    "downloads": {"base", "operations", "http", "files"},
+    "downloads": {"base", "operations", "http", "files", "doors", "workspace"},
     "uploads": {"base", "workspace", "operations", "http", "doors"},
     "app": None,  # all
 }

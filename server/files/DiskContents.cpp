@@ -1,15 +1,12 @@
-#include "files/ContentStore.h"
+#include "files/DiskContents.h"
 #include "base/Ids.h"
 #include <QDir>
 #include <QDirIterator>
 #include <QScopeGuard>
 #include <cerrno>
-#include <cstring>
 #include <ctime>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <memory>
-#include <openssl/evp.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,21 +18,6 @@ using workspace::Descriptor;
 
 namespace
 {
-constexpr int mostCopies = 5;
-constexpr qsizetype headBytes = 4096;
-
-Unexpected<Error> diskError(const QString &what)
-{
-    const int number = errno;
-    const bool full = number == ENOSPC || number == EDQUOT;
-    return fail(
-        ErrorCode::Unavailable,
-        QStringLiteral("%1: %2.").arg(what, QString::fromLocal8Bit(std::strerror(number))),
-        full ? QStringLiteral(
-                   "The server's disk is full; the file is still in the session. Tell the administrator.")
-             : QStringLiteral("The file is still in the session; try again, or tell the administrator."));
-}
-
 bool syncDirectory(const QByteArray &path)
 {
     const Descriptor directory(::open(path.constData(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -50,13 +32,6 @@ bool ensureDirectory(const QByteArray &path, bool *made)
         return true;
     }
     return errno == EEXIST;
-}
-
-bool sameState(const struct stat &a, const struct stat &b)
-{
-    return a.st_size == b.st_size && a.st_mtim.tv_sec == b.st_mtim.tv_sec &&
-           a.st_mtim.tv_nsec == b.st_mtim.tv_nsec && a.st_ctim.tv_sec == b.st_ctim.tv_sec &&
-           a.st_ctim.tv_nsec == b.st_ctim.tv_nsec;
 }
 
 bool copyByReading(int from, int to, qint64 at, qint64 most)
@@ -91,43 +66,9 @@ bool copyContent(int from, int to, qint64 size)
     return true;
 }
 
-// Of the copy itself, so that name and content always agree.
-bool digest(int fd, KeptContent *content)
-{
-    const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
-    EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr);
-    QByteArray piece(256 * 1024, Qt::Uninitialized);
-    content->size = 0;
-    for (;;) {
-        const ssize_t got = ::pread(fd, piece.data(), size_t(piece.size()), content->size);
-        if (got < 0) return false;
-        if (got == 0) break;
-        if (content->size == 0) content->head = piece.left(qMin<qsizetype>(got, headBytes));
-        EVP_DigestUpdate(context.get(), piece.constData(), size_t(got));
-        content->size += got;
-    }
-    QByteArray sum(32, '\0');
-    EVP_DigestFinal_ex(context.get(), reinterpret_cast<unsigned char *>(sum.data()), nullptr);
-    content->sha256 = sum.toHex();
-    return true;
-}
-
-Unexpected<Error> tooLarge(const QString &shown, qint64 size, qint64 limit)
-{
-    return fail(
-        ErrorCode::TooLarge,
-        QStringLiteral("\"%1\" has %2 MB; files above %3 MB get no download link. It stays in the session.")
-            .arg(shown)
-            .arg(double(size) / (1 << 20), 0, 'f', 1)
-            .arg(double(limit) / (1 << 20), 0, 'f', limit < (10 << 20) ? 1 : 0),
-        QStringLiteral("Write a smaller file (fewer rows or columns, Parquet or a zip, several parts), or "
-                       "ask the administrator "
-                       "to raise SANDBOX_FILE_MAX_MB."),
-        {{QStringLiteral("limit"), limit}, {QStringLiteral("size"), size}});
-}
 } // namespace
 
-Result<Done> ContentStore::start()
+Result<Done> DiskContents::start()
 {
     const QString temporary = m_directory + QStringLiteral("/tmp");
     if (!QDir().mkpath(temporary))
@@ -141,15 +82,26 @@ Result<Done> ContentStore::start()
     if (::access(path.constData(), W_OK) != 0 || !syncDirectory(path))
         return diskError(
             QStringLiteral("The directory for stored files \"%1\" cannot be written").arg(m_directory));
+    m_bytes = 0;
+    QDirIterator each(m_directory, QDir::Files, QDirIterator::Subdirectories);
+    while (each.hasNext()) {
+        each.next();
+        if (each.fileName().size() == 64) m_bytes += each.fileInfo().size();
+    }
     return Done{};
 }
 
-QByteArray ContentStore::pathOf(const QByteArray &sha256) const
+QString DiskContents::locationOf(const QByteArray &sha256) const
+{
+    return QStringLiteral("sha256:") + QString::fromLatin1(sha256);
+}
+
+QByteArray DiskContents::pathOf(const QByteArray &sha256) const
 {
     return m_directory.toUtf8() + '/' + sha256.left(2) + '/' + sha256.mid(2, 2) + '/' + sha256;
 }
 
-Result<KeptContent> ContentStore::keep(const Reopen &reopen, const QString &shown, qint64 limit)
+Result<KeptContent> DiskContents::keep(const Reopen &reopen, const QString &shown, qint64 limit)
 {
     const QByteArray temporary = m_directory.toUtf8() + "/tmp/" + newUuid().toLatin1();
     const auto cleanUp = qScopeGuard([&temporary] { ::unlink(temporary.constData()); });
@@ -159,38 +111,41 @@ Result<KeptContent> ContentStore::keep(const Reopen &reopen, const QString &show
         struct stat before, after;
         if (::fstat(source->get(), &before) != 0)
             return diskError(QStringLiteral("\"%1\" cannot be read").arg(shown));
-        if (before.st_size > limit) return tooLarge(shown, before.st_size, limit);
+        if (before.st_size > limit) return aboveLimit(shown, before.st_size, limit);
         const Descriptor target(::open(temporary.constData(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
         KeptContent content;
         if (target.get() < 0 || !copyContent(source->get(), target.get(), before.st_size) ||
             !digest(target.get(), &content))
             return diskError(QStringLiteral("\"%1\" cannot be stored for download").arg(shown));
-        if (::fstat(source->get(), &after) != 0 || !sameState(before, after) ||
-            content.size != before.st_size)
+        content.source = sourceFacts(before);
+        if (::fstat(source->get(), &after) != 0 || !(content.source == sourceFacts(after)) ||
+            after.st_size != before.st_size || content.size != before.st_size)
             continue;
-        const Result<Done> placed = place(temporary, target.get(), content);
+        const Result<Done> placed = place(temporary, target.get(), &content);
         if (!placed) return Unexpected<Error>{placed.error()};
         return content;
     }
-    return fail(ErrorCode::Conflict,
-                QStringLiteral("\"%1\" went on changing while it was copied.").arg(shown),
-                QStringLiteral("Finish writing (close the file, stop the thread) and ask again."));
+    return wentOnChanging(shown);
 }
 
-Result<Done> ContentStore::place(const QByteArray &temporary, int fd, const KeptContent &content)
+Result<Done> DiskContents::place(const QByteArray &temporary, int fd, KeptContent *content)
 {
     const QString what = QStringLiteral("The content cannot be stored");
-    const QByteArray path = pathOf(content.sha256);
+    const QByteArray path = pathOf(content->sha256);
     const QByteArray root = m_directory.toUtf8();
-    const QByteArray first = root + '/' + content.sha256.left(2);
-    const QByteArray second = first + '/' + content.sha256.mid(2, 2);
-    const auto isPresent = [&path, &content] {
+    const QByteArray first = root + '/' + content->sha256.left(2);
+    const QByteArray second = first + '/' + content->sha256.mid(2, 2);
+    const auto isPresent = [&path, content] {
         struct stat present;
-        return ::stat(path.constData(), &present) == 0 && present.st_size == content.size;
+        return ::stat(path.constData(), &present) == 0 && present.st_size == content->size;
     };
     // Directories first: on a journalling file system the file's own fsync then covers them, and the syncs of
     // the directories below find nothing left to do. Outside the lock, because this is what takes the time.
     bool made = false;
+    if (!isPresent()) {
+        const Result<Done> room = mayAdd(content->size);
+        if (!room) return room;
+    }
     if (!isPresent() &&
         (!ensureDirectory(first, &made) || !ensureDirectory(second, &made) || ::fsync(fd) != 0))
         return diskError(what);
@@ -204,10 +159,12 @@ Result<Done> ContentStore::place(const QByteArray &temporary, int fd, const Kept
     if (!directories || ::fsync(fd) != 0 || ::rename(temporary.constData(), path.constData()) != 0 ||
         !syncDirectory(second) || (made && (!syncDirectory(first) || !syncDirectory(root))))
         return diskError(what);
+    content->isNew = true;
+    m_bytes += content->size;
     return Done{};
 }
 
-Result<Descriptor> ContentStore::open(const QByteArray &sha256) const
+Result<Descriptor> DiskContents::open(const QByteArray &sha256) const
 {
     Descriptor file(::open(pathOf(sha256).constData(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     if (file.get() >= 0) return file;
@@ -217,7 +174,7 @@ Result<Descriptor> ContentStore::open(const QByteArray &sha256) const
     return diskError(QStringLiteral("The stored file cannot be opened"));
 }
 
-QList<QByteArray> ContentStore::olderThan(std::chrono::seconds age) const
+QList<QByteArray> DiskContents::olderThan(std::chrono::seconds age) const
 {
     QList<QByteArray> old;
     const time_t limit = ::time(nullptr) - time_t(age.count());
@@ -233,15 +190,16 @@ QList<QByteArray> ContentStore::olderThan(std::chrono::seconds age) const
     return old;
 }
 
-void ContentStore::drop(const QList<QByteArray> &contents, std::chrono::seconds age)
+void DiskContents::drop(const QList<QByteArray> &contents, std::chrono::seconds age)
 {
     const time_t limit = ::time(nullptr) - time_t(age.count());
     for (const QByteArray &sha256 : contents) {
         const std::lock_guard lock(m_placing);
         struct stat facts;
         const QByteArray path = pathOf(sha256);
-        if (::stat(path.constData(), &facts) == 0 && facts.st_mtim.tv_sec <= limit)
-            ::unlink(path.constData());
+        if (::stat(path.constData(), &facts) == 0 && facts.st_mtim.tv_sec <= limit &&
+            ::unlink(path.constData()) == 0)
+            m_bytes -= facts.st_size;
     }
 }
 

@@ -1,0 +1,58 @@
+// Snapshots as files: <directory>/<owner>/<session>/<name>.snapshot.
+#pragma once
+#include "files/SnapshotStore.h"
+#include <QHash>
+#include <mutex>
+
+namespace power::files
+{
+
+// Of errno.
+Unexpected<Error> snapshotTrouble(const QString &what);
+
+// DiskSnapshots: see SnapshotStore.
+class DiskSnapshots final : public SnapshotStore
+{
+public:
+    // maxTotalBytes: of all snapshots and the files kept with them; 0 = no limit.
+    DiskSnapshots(QString directory, qint64 maxTotalBytes);
+
+    Result<std::unique_ptr<Writer>> create(const SnapshotKey &key) override;
+    Result<Opened> open(const SnapshotKey &key) override;
+    Result<SnapshotFacts> facts(const SnapshotKey &key) override;
+    QList<QPair<QString, SnapshotFacts>> named(const QString &owner, const QString &session) override;
+    void setAside(const SnapshotKey &key) override;
+    Result<Done> copy(const SnapshotKey &from, const SnapshotKey &to, const QJsonObject &about) override;
+    void remove(const SnapshotKey &key) override;
+    void removeSession(const QString &owner, const QString &session) override;
+    Result<int> keepFiles(const SnapshotKey &key, const workspace::Workspace &from, qint64 limit) override;
+    Result<QStringList> putFilesBack(const SnapshotKey &key, workspace::Workspace &to) override;
+
+    // The file of one, unchecked. Errors: as open.
+    Result<workspace::Descriptor> whole(const SnapshotKey &key) const;
+    // Makes the file of one: `fill` writes all of it to a descriptor.
+    Result<Done> take(const SnapshotKey &key, const std::function<Result<Done>(int)> &fill);
+
+private:
+    friend class DiskSnapshotWriter;
+    struct Used {
+        qint64 bytes = 0;
+        qint64 created = 0;    // ms since the epoch
+        bool mayGo = false;    // to make room for others
+    };
+    void lookAround();
+    void note(const QString &path, Used used);
+    void noteGone(const QString &prefix);
+    // Room for so many bytes in place of what `path` has now.
+    Result<Done> makeRoom(const QString &path, qint64 bytes);
+    QString placeOf(const QString &owner, const QString &session) const { return m_directory + u'/' + owner + u'/' + session; }
+    QString pathOf(const SnapshotKey &key) const;
+    QString filesOf(const SnapshotKey &key) const { return placeOf(key.owner, key.session) + QStringLiteral("/files-") + key.name; }
+
+    QString m_directory;
+    qint64 m_maxTotalBytes;
+    std::mutex m_lock; // of m_used
+    QHash<QString, Used> m_used;
+};
+
+} // namespace power::files

@@ -1,0 +1,74 @@
+// The FileStore: rows in PostgreSQL, content on the local disk or in PostgreSQL as well.
+#pragma once
+#include "files/DatabaseContents.h"
+#include "files/DiskContents.h"
+#include "files/LinkCache.h"
+#include "files/SessionTable.h"
+#include "storage/WriteBehind.h"
+#include <QJsonObject>
+#include <QSet>
+#include <QThreadPool>
+
+namespace power::files
+{
+
+// StoredFiles: see FileStore. Content is read from where its row says it is, and new content goes to Config::place, so a
+// server may change from one to the other.
+class StoredFiles : public QObject, public FileStore
+{
+    Q_OBJECT
+public:
+    StoredFiles(Config config, storage::Database &database);
+    ~StoredFiles() override;
+
+    QCoro::Task<Result<Done>> start() override;
+    QCoro::Task<Result<StoredFile>> storeFrom(QString principal, QString sessionId,
+                                              std::shared_ptr<workspace::Workspace> workspace, QString path,
+                                              std::shared_ptr<workspace::Descriptor> content) override;
+    QCoro::Task<Result<OpenedFile>> open(QString id) override;
+    QCoro::Task<Result<OpenedFile>> openChart(QString sessionSlug, QString name) override;
+    QCoro::Task<Result<QList<StoredFile>>> list(QString principal, QString sessionId) override;
+    QCoro::Task<Result<Done>> forget(QString principal, QString sessionId, QString name) override;
+    void countDownload(const QString &id) override;
+    QCoro::Task<Result<int>> sweep() override;
+    Result<Done> mayOpen(const QString &id, const QUrlQuery &query) const override;
+    QJsonObject report() const override;
+
+    bool keepsSessions() const override { return m_config.place == FilePlace::Database; }
+    QCoro::Task<Result<bool>> isElsewhere(QString principal, QString sessionId, bool hasDirectory) override;
+    QCoro::Task<Result<int>> bringBack(QString principal, QString sessionId,
+                                       std::shared_ptr<workspace::Workspace> workspace) override;
+    QCoro::Task<Result<Done>> keepSession(QString principal, QString sessionId,
+                                          std::shared_ptr<workspace::Workspace> workspace) override;
+
+private:
+    template <typename T>
+    OneShot<T> inWorker(std::function<Result<T>()> work);
+    Contents &contents() { return keepsSessions() ? static_cast<Contents &>(m_inDatabase) : m_onDisk; }
+    // With its signature, where links are signed.
+    StoredFile linked(StoredFile file) const;
+    QByteArray signatureOf(const QString &id, qint64 until) const;
+    Result<Done> prepare();
+    Result<QByteArray> keyFile(const QString &path) const;
+    QString slugFor(const QString &principal, const QString &sessionId) const;
+    FileRow rowFor(const QString &principal, const QString &sessionId, const QString &path, const KeptContent &kept) const;
+    QCoro::Task<Result<FileRow>> record(FileRow row, std::optional<SessionFile> file);
+    QCoro::Task<Result<OpenedFile>> opened(FileRow row);
+    // In a worker's thread.
+    Result<int> bringBackNow(const SessionRef &session, workspace::Workspace &workspace);
+    Result<Done> keepSessionNow(const SessionRef &session, workspace::Workspace &workspace);
+
+    Config m_config;
+    storage::Database &m_database;
+    DiskContents m_onDisk;
+    DatabaseContents m_inDatabase;
+    LinkCache m_links;
+    QByteArray m_slugKey; // makes the chart slugs of other principals unguessable
+    QByteArray m_linkKey;
+    QString m_home;                        // this disk, as power.session_homes names it
+    QHash<QString, qint64> m_charged;      // session -> bytes stored for it, at most
+    std::unique_ptr<storage::WriteBehind> m_journal;
+    QThreadPool m_workers;
+};
+
+} // namespace power::files
