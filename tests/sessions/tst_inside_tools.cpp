@@ -100,7 +100,7 @@ private Q_SLOTS:
             QVERIFY2(answer.text.contains(QLatin1String(word)), qPrintable(answer.text));
         QVERIFY2(answer.text.size() < 3000, qPrintable(answer.text));
         QVERIFY(run(QStringLiteral("power.fetch(link='x')")).text.contains(u"power.fetch() "));
-        QVERIFY(run(QStringLiteral("power.nothing")).text.contains(u"there are: fetch, files, progress"));
+        QVERIFY(run(QStringLiteral("power.nothing")).text.contains(u"there are: cancel_job, fetch, files, job_result, job_status, progress, submit_job"));
         const ToolAnswer refused = run(QStringLiteral("try:\n    power.fetch('http://10.1.2.3/x')\nexcept power.Error as e: print('no:', e)"));
         QVERIFY2(refused.text.contains(u"no: 10.1.2.3"), qPrintable(refused.text));
     }
