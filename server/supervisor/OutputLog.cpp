@@ -100,6 +100,7 @@ void OutputLog::keep(int stream, QByteArrayView bytes)
         live.text = bytes.toByteArray();
         m_live(live);
     }
+    bool isSpooled = m_file >= 0;
     spool(bytes);
     Stream &to = m_streams[std::size_t(stream)];
     if (!to.headFull) {
@@ -116,6 +117,11 @@ void OutputLog::keep(int stream, QByteArrayView bytes)
         to.tail += part;
         bytes = bytes.sliced(part);
         trim(stream);
+        // The file was begun in the middle of this piece: its rest belongs into it too.
+        if (!isSpooled && m_file >= 0) {
+            isSpooled = true;
+            spool(bytes);
+        }
     }
 }
 

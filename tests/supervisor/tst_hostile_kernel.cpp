@@ -195,6 +195,26 @@ private Q_SLOTS:
         QVERIFY(file.remove());
     }
 
+    // The file is begun in the middle of a piece that the limit falls into.
+    void wholeOutputInLargePieces()
+    {
+        KernelLimits limits;
+        limits.keptOutputBytes = 64 * 1024;
+        OutputLog log(limits, m_rig.directory.path(), {});
+        QByteArray whole;
+        for (int i = 0; i < 6; ++i) {
+            const QByteArray piece(65'000 + i, char('a' + i));
+            log.text(Pipe::Out, piece);
+            whole += piece;
+        }
+        RunOutcome outcome;
+        log.finish(outcome);
+        QFile file(QFile::decodeName(outcome.outputFile));
+        QVERIFY(file.open(QIODevice::ReadOnly));
+        QVERIFY(file.readAll() == whole);
+        QVERIFY(file.remove());
+    }
+
     void tiersFailClosed()
     {
         const auto decide = [](const char *found, const char *required, const char *forced) {
