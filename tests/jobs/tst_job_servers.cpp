@@ -1,5 +1,5 @@
 // Many jobs over three servers on one database, two of which are killed again and again: every job ends exactly once.
-// 60 jobs; 1,000 with POWER_TEST_FULL=1.
+// 36 jobs; 1,000 with POWER_TEST_FULL=1.
 #include "app/ServerProcess.h"
 #include "storage/ClusterFixture.h"
 #include "storage/Sql.h"
@@ -23,7 +23,7 @@ class TestJobServers : public QObject
 
     bool start(ServerProcess &server)
     {
-        return server.start({QStringLiteral("--max-memory-mb"), QStringLiteral("512"), QStringLiteral("--job-lease-seconds"), QStringLiteral("4"),
+        return server.start({QStringLiteral("--max-memory-mb"), QStringLiteral("512"), QStringLiteral("--job-lease-seconds"), QStringLiteral("3"),
                              QStringLiteral("--max-concurrent-jobs"), QStringLiteral("2")},
                             {QStringLiteral("DATABASE_URL=") + m_cluster.url()});
     }
@@ -73,7 +73,7 @@ private Q_SLOTS:
     void everyJobEndsOnce()
     {
         const bool full = qEnvironmentVariableIntValue("POWER_TEST_FULL") == 1;
-        const int all = full ? 1'000 : 60;
+        const int all = full ? 1'000 : 36;
         const int kills = full ? 12 : 2;
         QElapsedTimer clock;
         clock.start();
