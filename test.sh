@@ -50,7 +50,7 @@ dir=$root/build/$preset
 export POWER_PYTHON_ENV=${POWER_PYTHON_ENV:-$(default_env "$root")}
 [ -z "$full" ] || export POWER_TEST_FULL=1
 if [ -n "$install" ]; then
-    "$root/installer/install-deps.sh" build runtime test ${full:+full} || exit 1
+    "$root/installer/install-deps.sh" build runtime test office ${full:+full} || exit 1
     "$root/installer/build-python-env.sh" --dir "$POWER_PYTHON_ENV" || exit 1
 fi
 started=$SECONDS
@@ -88,6 +88,8 @@ run_benchmarks() {
         --python-env "$POWER_PYTHON_ENV" </dev/null
     echo
     /usr/bin/python3 "$root/tests/bench/bench_files.py" --server "$dir/bin/power-interpreter" --python-env "$POWER_PYTHON_ENV" </dev/null
+    echo
+    /usr/bin/python3 "$root/tests/bench/bench_uploads.py" --server "$dir/bin/power-interpreter" --python-env "$POWER_PYTHON_ENV" </dev/null
 }
 run_benchmarks >"$report/bench.txt" 2>&1 || echo "the benchmark failed" >>"$report/bench.txt"
 {

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs what the project needs from Debian (12 or 13), as root or with sudo, without a terminal or questions.
 #
-#   install-deps.sh [build] [runtime] [test] [full]     the named groups (default: build runtime)
+#   install-deps.sh [build] [runtime] [test] [office] [full]   the named groups (default: build runtime)
 #   install-deps.sh --packages NAME...                  just these packages
 #   install-deps.sh --list [GROUP...]                   print the packages and stop
 #   install-deps.sh --libraries-of PROGRAM...           print the packages of the shared libraries these programs load
@@ -18,6 +18,7 @@ runtime=(python3 python3-venv postgresql libqt6sql6-psql libnss-wrapper ca-certi
     poppler-utils tesseract-ocr tesseract-ocr-eng libgomp1
     chromium-headless-shell fontconfig fonts-dejavu-core fonts-noto-core fonts-noto-cjk)
 test=(nodejs npm python3-venv runc sqlite3 jq iproute2 strace)
+office=(libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui) # view_file: pages of Office documents; 100 MB
 full=(mmdebstrap wrk gdb nginx-light)
 
 fail() { echo "install-deps: $*" >&2; exit 1; }
@@ -40,8 +41,9 @@ case "${1:-}" in
         build) packages+=("${build[@]}") ;;
         runtime) packages+=("${runtime[@]}") ;;
         test) packages+=("${test[@]}") ;;
+        office) packages+=("${office[@]}") ;;
         full) packages+=("${full[@]}") ;;
-        *) fail "unknown group $group (build, runtime, test, full)" ;;
+        *) fail "unknown group $group (build, runtime, test, office, full)" ;;
         esac
     done ;;
 esac

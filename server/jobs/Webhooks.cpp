@@ -99,7 +99,6 @@ QCoro::Task<> Webhooks::deliver(table::Delivery delivery)
     request.headers = {{"Content-Type", "application/json"},
                        {"X-Power-Delivery", delivery.job.id.toLatin1()},
                        {"X-Power-Signature", webhookSignature(*request.post, delivery.hook.secret, QDateTime::currentSecsSinceEpoch())}};
-    request.onData = [](QByteArrayView) -> Result<Done> { return Done{}; };
     const Result<net::FetchResult> answer = co_await m_fetcher.fetch(std::move(request));
     if (!self)
         co_return;

@@ -96,7 +96,8 @@ int liftAway(int from)
         const py::object kernel = py::module_::import("json").attr("loads")(order.kernel);
         if (!startOutput(py::str(kernel.attr("get")("token", "")))) ::_exit(70);
         const std::string role = py::str(kernel.attr("get")("run_as", "kernel"));
-        py::module_::import(role == kRenderRole ? "power_kernel.worker" : "power_kernel.loop").attr("main")(kernel);
+        const char *module = role == kRenderRole ? "power_kernel.worker" : role == kViewRole ? "power_kernel.viewer" : "power_kernel.loop";
+        py::module_::import(module).attr("main")(kernel);
     } catch (const std::exception &error) {
         const std::string text = std::string("power-kernel: ") + error.what() + "\n";
         (void)!::write(2, text.data(), text.size());

@@ -125,7 +125,7 @@ void Zygote::spawn(const py::dict &meta)
     std::string reason;
     SpawnResult result;
     const std::string role = kernel.contains("run_as") ? kernel["run_as"].cast<std::string>() : "kernel";
-    if (role != "kernel" && role != kRenderRole) {
+    if (role != "kernel" && role != kRenderRole && role != kViewRole) {
         closeAll(order.descriptors);
         result.meta = "{\"spawn\":" + order.id +
                       ",\"step\":\"run_as\",\"errno\":0,\"text\":\"this power-kernel has no such worker\"}";

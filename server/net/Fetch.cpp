@@ -45,8 +45,6 @@ QHostAddress literalAddress(const QString &host)
 QCoro::Task<Result<QList<QHostAddress>>> resolveHost(QString host, std::chrono::milliseconds timeout,
                                                      CancelToken cancel)
 {
-    const QHostAddress literal = literalAddress(host);
-    if (!literal.isNull()) co_return QList<QHostAddress>{literal};
     OneShot<QHostInfo> found;
     QObject context;
     const int id =
@@ -83,49 +81,64 @@ Unexpected<Error> refusedAddress(const QUrl &url, const QHostAddress &address, b
          {QStringLiteral("address"), address.toString()}});
 }
 
+using Clock = std::chrono::steady_clock;
+
+// What one fetch needs besides the request.
+struct Plan {
+    AddressPolicy policy;
+    Resolver resolve;
+    Clock::time_point deadline;
+};
+
 // One URL: every address checked before the first is connected to.
-QCoro::Task<Result<HopResult>> fetchHop(AddressPolicy policy, FetchRequest request, bool redirected)
+QCoro::Task<Result<HopResult>> fetchHop(Plan plan, FetchRequest request, HopStart start, bool redirected)
 {
     const Result<Done> valid = checkUrl(request.url);
     if (!valid) co_return Unexpected<Error>{valid.error()};
     const QString host = request.url.host(QUrl::FullyEncoded);
-    const std::chrono::milliseconds timeout = request.connectTimeout;
-    const CancelToken cancel = request.cancel;
-    Result<QList<QHostAddress>> addresses = co_await resolveHost(host, timeout, cancel);
-    if (!addresses) co_return Unexpected<Error>{addresses.error()};
-    for (const QHostAddress &address : std::as_const(*addresses)) {
-        if (!policy.allows(address, request.url)) co_return refusedAddress(request.url, address, redirected);
+    QList<QHostAddress> addresses;
+    if (const QHostAddress literal = literalAddress(host); !literal.isNull()) {
+        addresses << literal;
+    } else {
+        const std::chrono::milliseconds timeout = request.connectTimeout;
+        const CancelToken cancel = request.cancel;
+        const Result<QList<QHostAddress>> found = co_await plan.resolve(host, timeout, cancel);
+        if (!found) co_return Unexpected<Error>{found.error()};
+        addresses = *found;
+    }
+    for (const QHostAddress &address : std::as_const(addresses)) {
+        if (!plan.policy.allows(address, request.url)) co_return refusedAddress(request.url, address, redirected);
     }
     QString problem;
-    const qsizetype count = qMin<qsizetype>(addresses->size(), mostAddresses);
+    const qsizetype count = qMin<qsizetype>(addresses.size(), mostAddresses);
     for (qsizetype i = 0; i < count; ++i) {
-        const QScopedPointer<Hop, QScopedPointerDeleteLater> hop(new Hop(request, addresses->at(i)));
+        const QScopedPointer<Hop, QScopedPointerDeleteLater> hop(new Hop(request, addresses.at(i), start, plan.deadline));
         const OneShot<HopResult> done = hop->done();
         const std::chrono::milliseconds ownTimeouts{0};
         Result<HopResult> got = co_await done.wait(ownTimeouts);
         if (!got || !got->unreachable) co_return got;
-        problem = got->problem;
+        problem = got->problem.message;
     }
     co_return fail(ErrorCode::Upstream, QStringLiteral("No connection to %1: %2.").arg(host, problem),
-                   QStringLiteral("Check the URL."));
+                   QStringLiteral("Check the URL."), {{QStringLiteral("cause"), QStringLiteral("unreachable")}});
 }
 
-QCoro::Task<Result<FetchResult>> fetchAll(AddressPolicy policy, FetchRequest request)
+// From the URL that was asked for through its redirects to an answer; `start`: what is there of its body already.
+QCoro::Task<Result<HopResult>> fetchOnce(Plan plan, FetchRequest request, HopStart start, QUrl *final)
 {
     const QUrl asked = request.url;
     for (int redirects = 0; redirects <= request.maxRedirects; ++redirects) {
         const bool redirected = redirects > 0;
-        Result<HopResult> hop = co_await fetchHop(policy, request, redirected);
-        if (!hop) co_return Unexpected<Error>{hop.error()};
-        if (hop->redirect.isEmpty()) {
-            FetchResult result;
-            result.finalUrl = request.url;
-            result.status = hop->status;
-            result.contentType = hop->contentType;
-            result.fileName = suggestedFileName(hop->disposition, asked, request.url);
-            result.bytes = hop->bytes;
-            co_return result;
-        }
+        FetchRequest here = request;
+        const QUrl url = request.url;
+        if (request.onBegin)
+            here.onBegin = [begin = request.onBegin, asked, url](FetchedHead head) {
+                head.fileName = suggestedFileName(head.fileName.toUtf8(), asked, url);
+                return begin(head);
+            };
+        Result<HopResult> hop = co_await fetchHop(plan, std::move(here), start, redirected);
+        *final = url;
+        if (!hop || hop->redirect.isEmpty()) co_return hop;
         request.url = hop->redirect;
     }
     co_return fail(
@@ -134,23 +147,71 @@ QCoro::Task<Result<FetchResult>> fetchAll(AddressPolicy policy, FetchRequest req
         QStringLiteral("Use the URL the redirects end at."));
 }
 
+// A failure that may be gone when the rest is asked for.
+bool mayPass(const Error &error)
+{
+    const int status = error.details.value(QStringLiteral("http_status")).toInt();
+    return error.code == ErrorCode::Timeout || (error.code == ErrorCode::Upstream && (status == 0 || status >= 500 || status == 416));
+}
+
+QCoro::Task<Result<FetchResult>> fetchAll(Plan plan, FetchRequest request)
+{
+    FetchResult result;
+    HopStart start;
+    Error broken;       // of the last attempt
+    bool begun = false; // something of the body came
+    qint64 most = 0;
+    int vain = 0; // attempts in a row that brought nothing new
+    for (int attempt = 0;; ++attempt) {
+        Result<HopResult> hop = co_await fetchOnce(plan, request, start, &result.finalUrl);
+        if (!hop && (!begun || !mayPass(hop.error()))) co_return Unexpected<Error>{hop.error()};
+        if (hop && !hop->broken) {
+            result.status = hop->status;
+            result.contentType = hop->contentType;
+            result.fileName = suggestedFileName(hop->disposition, request.url, result.finalUrl);
+            result.bytes = hop->bytes;
+            result.resumes = attempt;
+            co_return result;
+        }
+        if (hop) {
+            broken = hop->problem;
+            begun = true;
+            vain = hop->bytes > most ? 0 : vain + 1;
+            most = qMax(most, hop->bytes);
+            start = hop->start;
+        } else {
+            ++vain;
+            if (hop.error().details.value(QStringLiteral("http_status")).toInt() == 416) start = {}; // it changed
+        }
+        if (request.post) co_return Unexpected<Error>{broken}; // it may have had its effect
+        if (vain >= 3 || attempt >= request.maxResumes || Clock::now() >= plan.deadline) co_return Unexpected<Error>{broken};
+        const OneShot<Done> pause;
+        const std::chrono::milliseconds rest{100 << vain};
+        const CancelToken cancel = request.cancel;
+        const Result<Done> paused = co_await pause.wait(rest, cancel);
+        if (!paused && paused.error().code == ErrorCode::Cancelled) co_return Unexpected<Error>{paused.error()};
+    }
+}
+
 class PinnedFetcher : public Fetcher
 {
 public:
-    explicit PinnedFetcher(AddressPolicy policy) : m_policy(std::move(policy)) {}
+    PinnedFetcher(AddressPolicy policy, Resolver resolver) : m_policy(std::move(policy)), m_resolver(std::move(resolver)) {}
     QCoro::Task<Result<FetchResult>> fetch(FetchRequest request) override
     {
-        return fetchAll(m_policy, std::move(request));
+        const Clock::time_point deadline = Clock::now() + request.totalTimeout;
+        return fetchAll({m_policy, m_resolver, deadline}, std::move(request));
     }
 
 private:
     AddressPolicy m_policy;
+    Resolver m_resolver;
 };
 } // namespace
 
-std::unique_ptr<Fetcher> Fetcher::create(AddressPolicy policy)
+std::unique_ptr<Fetcher> Fetcher::create(AddressPolicy policy, Resolver resolver)
 {
-    return std::make_unique<PinnedFetcher>(std::move(policy));
+    return std::make_unique<PinnedFetcher>(std::move(policy), resolver ? std::move(resolver) : Resolver(resolveHost));
 }
 
 } // namespace power::net

@@ -2,6 +2,7 @@
 #pragma once
 #include "base/CancelToken.h"
 #include "base/Error.h"
+#include "base/OneShot.h"
 #include <QCoroTask>
 #include <QHostAddress>
 #include <QStringList>
@@ -26,35 +27,52 @@ private:
     QStringList m_allowed;
 };
 
+// What a server says before the first byte of a body.
+struct FetchedHead {
+    QByteArray contentType;
+    QString fileName; // from Content-Disposition or the path; unsanitised
+    qint64 size = -1; // announced; -1: unknown
+};
+
 struct FetchRequest {
     QUrl url;
     qint64 maxBytes = 0;
-    std::chrono::milliseconds connectTimeout{30'000}, readTimeout{300'000};
+    std::chrono::milliseconds connectTimeout{30'000}, readTimeout{300'000}, totalTimeout{3'600'000};
     int maxRedirects = 10;
     std::optional<QByteArray> post;                   // sent by POST instead of a GET
     QList<std::pair<QByteArray, QByteArray>> headers; // besides the fetcher's own
+    int maxResumes = 20; // transfers that broke off and are gone on with; three in a row without a byte more are the end
     CancelToken cancel;
-    // Each piece as it arrives (64 KiB or less); an error ends the transfer with it.
-    std::function<Result<Done>(QByteArrayView)> onData;
+    // Before the first byte, and once more when the body begins anew because the server could not go on where it broke
+    // off: what came before is void then. May be empty.
+    std::function<Result<Done>(const FetchedHead &)> onBegin;
+    // Each piece as it arrives (256 KiB or less, unpacked ones up to 4 MiB); the next one comes when this has resolved. An
+    // error ends the transfer with it.
+    std::function<OneShot<Done>(QByteArray)> onData;
 };
 
 struct FetchResult {
     QUrl finalUrl;
     int status = 0;
     QByteArray contentType;
-    QString fileName; // from Content-Disposition or the path; unsanitised
+    QString fileName;
     qint64 bytes = 0;
+    int resumes = 0;
 };
 
+// How names become addresses; null: the system's resolver. Errors: Upstream (unknown), Timeout, Cancelled.
+using Resolver = std::function<QCoro::Task<Result<QList<QHostAddress>>>(QString host, std::chrono::milliseconds timeout, CancelToken cancel)>;
+
 // Name resolved once, every address checked, connection pinned to it (SNI and Host keep the name); each
-// redirect anew; only http and https, no user info. Errors: InvalidArgument (URL), Forbidden (address, says
+// redirect and each further attempt anew; only http and https, no user info. A transfer that breaks off goes on where it
+// stopped when the server can tell that the content is the same (Range, If-Range), else from the beginning. Errors: InvalidArgument (URL), Forbidden (address, says
 // which), TooLarge, Upstream (status, with 300 characters of the body), Timeout, Cancelled. Thread: the event
 // loop's; never blocks it.
 class Fetcher
 {
 public:
     virtual ~Fetcher() = default;
-    static std::unique_ptr<Fetcher> create(AddressPolicy policy);
+    static std::unique_ptr<Fetcher> create(AddressPolicy policy, Resolver resolver = {});
     virtual QCoro::Task<Result<FetchResult>> fetch(FetchRequest request) = 0;
 };
 

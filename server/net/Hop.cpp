@@ -1,13 +1,16 @@
 #include "net/Hop.h"
 #include <QNetworkProxy>
+#include <QPointer>
+#include <algorithm>
 
 namespace power::net
 {
 
 namespace
 {
-constexpr qint64 pieceBytes = 64 * 1024;
-constexpr qint64 waitingBytes = 256 * 1024; // what the network layer may hold unread
+constexpr qint64 pieceBytes = 256 * 1024;
+constexpr qint64 packedPieceBytes = 4 * 1024; // unpacked it is 4 MiB at most
+constexpr qint64 waitingBytes = 512 * 1024;   // what the network layer may hold unread
 constexpr int errorBytes = 4 * 1024;
 
 Unexpected<Error> tooLarge(qint64 limit)
@@ -19,7 +22,7 @@ Unexpected<Error> tooLarge(qint64 limit)
         {{QStringLiteral("limit"), limit}});
 }
 
-QNetworkRequest requestFor(const QUrl &url, const QHostAddress &address)
+QNetworkRequest requestFor(const QUrl &url, const QHostAddress &address, const HopStart &start)
 {
     QUrl pinned = url;
     pinned.setHost(address.toString());
@@ -37,22 +40,41 @@ QNetworkRequest requestFor(const QUrl &url, const QHostAddress &address)
     request.setRawHeader("User-Agent", "power-interpreter");
     request.setRawHeader("Accept", "*/*");
     request.setRawHeader("Accept-Encoding", "identity");
+    if (start.from > 0) {
+        request.setRawHeader("Range", "bytes=" + QByteArray::number(start.from) + '-');
+        request.setRawHeader("If-Range", start.validator);
+    }
     request.setPeerVerifyName(url.host(QUrl::FullyEncoded));
     return request;
 }
+
+// What If-Range takes (RFC 9110, 13.1.5): a strong ETag, or a date that is good enough.
+QByteArray validatorOf(const QNetworkReply &reply)
+{
+    const QByteArray tag = reply.rawHeader("ETag").trimmed();
+    if (tag.startsWith('"')) return tag;
+    return tag.isEmpty() ? reply.rawHeader("Last-Modified").trimmed() : QByteArray();
+}
+
+// "bytes 100-199/200" begins there.
+bool beginsAt(const QByteArray &contentRange, qint64 from)
+{
+    return contentRange.trimmed().toLower().startsWith("bytes " + QByteArray::number(from) + '-');
+}
 } // namespace
 
-Hop::Hop(FetchRequest request, const QHostAddress &address) : m_request(std::move(request))
+Hop::Hop(FetchRequest request, const QHostAddress &address, HopStart start, std::chrono::steady_clock::time_point deadline)
+    : m_request(std::move(request)), m_start(std::move(start)), m_deadline(deadline)
 {
     m_manager.setProxy(QNetworkProxy::NoProxy);
-    QNetworkRequest outgoing = requestFor(m_request.url, address);
+    QNetworkRequest outgoing = requestFor(m_request.url, address, m_start);
     for (const auto &[name, value] : std::as_const(m_request.headers))
         outgoing.setRawHeader(name, value);
     m_reply = m_request.post ? m_manager.post(outgoing, *m_request.post) : m_manager.get(outgoing);
     m_reply->setReadBufferSize(waitingBytes);
     connect(m_reply, &QNetworkReply::requestSent, this, [this] {
         m_sent = true;
-        m_timer.start(m_request.readTimeout);
+        restartTimer();
     });
     connect(m_reply, &QNetworkReply::metaDataChanged, this, &Hop::onHeaders);
     connect(m_reply, &QNetworkReply::readyRead, this, &Hop::onReadable);
@@ -88,14 +110,37 @@ void Hop::end(Result<HopResult> result)
         this, [done, result = std::move(result)] { done.resolve(result); }, Qt::QueuedConnection);
 }
 
+// The next byte must come within the read timeout, and everything before the deadline.
+void Hop::restartTimer()
+{
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(m_deadline - std::chrono::steady_clock::now());
+    m_timer.start(std::clamp(left, std::chrono::milliseconds(1), m_request.readTimeout));
+}
+
 void Hop::onTimeout()
 {
+    if (std::chrono::steady_clock::now() >= m_deadline)
+        return end(fail(ErrorCode::Timeout,
+                        QStringLiteral("The transfer from %1 was not complete after %2 s.")
+                            .arg(m_request.url.host())
+                            .arg(m_request.totalTimeout.count() / 1000),
+                        QStringLiteral("Fetch a smaller file, or use a faster source.")));
     const QString what =
         m_sent ? QStringLiteral("sent nothing for %1 s").arg(m_request.readTimeout.count() / 1000)
                : QStringLiteral("did not accept a connection within %1 s")
                      .arg(m_request.connectTimeout.count() / 1000);
-    end(fail(ErrorCode::Timeout, QStringLiteral("The server %1 %2.").arg(m_request.url.host(), what),
-             QStringLiteral("Try again later or use another source.")));
+    const Error error = fail(ErrorCode::Timeout, QStringLiteral("The server %1 %2.").arg(m_request.url.host(), what),
+                             QStringLiteral("Try again later or use another source.")).error;
+    if (m_headers && m_result.status >= 200 && m_result.status < 300) return breakOff(error);
+    end(Unexpected<Error>{error});
+}
+
+void Hop::breakOff(Error problem)
+{
+    m_result.broken = true;
+    m_result.problem = std::move(problem);
+    if (!m_validator.isEmpty()) m_result.start = {m_result.bytes, m_validator};
+    end(m_result);
 }
 
 void Hop::onHeaders()
@@ -103,7 +148,7 @@ void Hop::onHeaders()
     const int status = m_reply->attribute(QNetworkRequest::HttpStatusCodeAttribute).toInt();
     if (m_headers || status == 0) return;
     m_headers = true;
-    m_timer.start(m_request.readTimeout);
+    restartTimer();
     m_result.status = status;
     m_result.contentType = m_reply->rawHeader("Content-Type");
     m_result.disposition = m_reply->rawHeader("Content-Disposition");
@@ -122,52 +167,98 @@ void Hop::onHeaders()
                      .arg(m_request.url.host(), QString::fromLatin1(coding.left(40)))));
         return;
     }
-    const qint64 announced = m_reply->header(QNetworkRequest::ContentLengthHeader).toLongLong();
-    if (status < 300 && announced > m_request.maxBytes) end(tooLarge(m_request.maxBytes));
+    if (status >= 200 && status < 300) begin();
 }
 
+// The body of a good answer: the rest of what is there, or all of it.
+void Hop::begin()
+{
+    const QVariant length = m_reply->header(QNetworkRequest::ContentLengthHeader);
+    const qint64 announced = length.isValid() && !m_inflater ? length.toLongLong() : -1;
+    const bool goesOn = m_start.from > 0 && m_result.status == 206;
+    const bool another = m_start.from == 0 || m_inflater || !beginsAt(m_reply->rawHeader("Content-Range"), m_start.from);
+    if (m_result.status == 206 && another)
+        return breakOff(fail(ErrorCode::Upstream, QStringLiteral("%1 answered with another part than was asked for.").arg(m_request.url.host())).error);
+    m_result.bytes = goesOn ? m_start.from : 0;
+    m_validator = m_inflater ? QByteArray() : validatorOf(*m_reply);
+    m_expected = announced < 0 ? -1 : m_result.bytes + announced;
+    if (m_result.bytes + qMax<qint64>(announced, 0) > m_request.maxBytes) return end(tooLarge(m_request.maxBytes));
+    if (goesOn || !m_request.onBegin) return;
+    FetchedHead head;
+    head.contentType = m_result.contentType;
+    head.fileName = QString::fromUtf8(m_result.disposition);
+    head.size = announced;
+    const Result<Done> begun = m_request.onBegin(head);
+    if (!begun) end(Unexpected<Error>{begun.error()});
+}
+
+// Counts; what passes goes into m_unpacked.
 Result<Done> Hop::take(QByteArrayView bytes)
 {
-    if (m_result.status >= 300) {
-        m_errorBody += bytes.first(qMin<qsizetype>(bytes.size(), errorBytes - m_errorBody.size()));
-        return Done{};
-    }
     m_result.bytes += bytes.size();
     if (m_result.bytes > m_request.maxBytes) return tooLarge(m_request.maxBytes);
-    return m_request.onData ? m_request.onData(bytes) : Result<Done>(Done{});
+    m_unpacked.append(bytes.data(), bytes.size());
+    return Done{};
 }
 
 void Hop::onReadable()
 {
     onHeaders();
-    char piece[pieceBytes];
-    while (!m_ended && m_reply->isOpen()) {
-        const qint64 got = m_reply->read(piece, pieceBytes);
-        if (got <= 0) return;
-        m_timer.start(m_request.readTimeout);
-        const QByteArrayView bytes(piece, got);
+    while (!m_ended && !m_handing && m_reply->isOpen()) {
+        const QByteArray piece = m_reply->read(m_inflater ? packedPieceBytes : pieceBytes);
+        if (piece.isEmpty()) return;
+        restartTimer();
+        if (m_result.status >= 300) {
+            m_errorBody += piece.first(qMin<qsizetype>(piece.size(), errorBytes - m_errorBody.size()));
+            if (m_errorBody.size() >= errorBytes) return conclude();
+            continue;
+        }
         const Result<Done> taken =
-            m_inflater ? m_inflater->feed(bytes, [this](QByteArrayView unpacked) { return take(unpacked); })
-                       : take(bytes);
-        if (!taken) {
-            end(Unexpected<Error>{taken.error()});
-            return;
-        }
-        if (m_errorBody.size() >= errorBytes) {
-            onFinished();
-            return;
-        }
+            m_inflater ? m_inflater->feed(piece, [this](QByteArrayView unpacked) { return take(unpacked); })
+                       : take(piece);
+        if (!taken) return end(Unexpected<Error>{taken.error()});
+        if (!m_unpacked.isEmpty() && m_request.onData) handOver(std::exchange(m_unpacked, QByteArray()));
+        m_unpacked.clear();
     }
+}
+
+// Nothing is read from the network while the sink has a piece: that is the backpressure.
+QCoro::Task<> Hop::handOver(QByteArray piece)
+{
+    const QPointer<Hop> self(this);
+    m_handing = true;
+    m_timer.stop();
+    const OneShot<Done> taken = m_request.onData(std::move(piece));
+    const bool waited = !taken.isResolved();
+    const std::chrono::milliseconds untilTaken{0};
+    const Result<Done> done = co_await taken.wait(untilTaken);
+    if (!self) co_return;
+    m_handing = false;
+    if (m_ended) co_return;
+    if (!done) {
+        end(Unexpected<Error>{done.error()});
+        co_return;
+    }
+    restartTimer();
+    if (!waited) co_return; // the caller's loop goes on
+    onReadable();
+    if (m_finished && !m_handing && !m_ended) conclude();
 }
 
 void Hop::onFinished()
 {
-    if (m_errorBody.size() < errorBytes) onReadable();
-    if (m_ended || !m_reply->isOpen()) return;
+    m_finished = true;
+    onReadable();
+    if (!m_handing && !m_ended) conclude();
+}
+
+// Everything that came was taken.
+void Hop::conclude()
+{
     const QString host = m_request.url.host();
     if (!m_headers) {
         m_result.unreachable = !m_sent;
-        m_result.problem = m_reply->errorString();
+        m_result.problem = fail(ErrorCode::Upstream, m_reply->errorString()).error;
         if (m_result.unreachable && m_reply->error() != QNetworkReply::SslHandshakeFailedError)
             return end(m_result);
         return end(fail(ErrorCode::Upstream,
@@ -185,14 +276,17 @@ void Hop::onFinished()
                         {{QStringLiteral("http_status"), m_result.status}}));
     }
     const bool cut = m_inflater && m_result.bytes > 0 && !m_inflater->isComplete();
-    if (m_reply->error() != QNetworkReply::NoError || cut)
-        return end(
+    // A connection that closes early is not always an error for Qt.
+    const bool early = m_expected >= 0 && m_result.bytes != m_expected;
+    if (m_reply->error() != QNetworkReply::NoError || cut || early)
+        return breakOff(
             fail(ErrorCode::Upstream,
                  QStringLiteral("The transfer from %1 broke off after %2 bytes: %3.")
                      .arg(host)
                      .arg(m_result.bytes)
-                     .arg(cut ? QStringLiteral("the compressed data ends early") : m_reply->errorString()),
-                 QStringLiteral("Try again.")));
+                     .arg(cut ? QStringLiteral("the compressed data ends early")
+                          : early ? QStringLiteral("%1 were announced").arg(m_expected) : m_reply->errorString()),
+                 QStringLiteral("Try again.")).error);
     end(m_result);
 }
 

@@ -10,13 +10,21 @@
 namespace power::net
 {
 
+// A part of a body that is there already, and how the server recognises the rest.
+struct HopStart {
+    qint64 from = 0;
+    QByteArray validator; // strong ETag or Last-Modified, for If-Range
+};
+
 struct HopResult {
     int status = 0;
     QUrl redirect;            // absolute; set for a redirect
     bool unreachable = false; // no connection: another address may do
-    QString problem;          // why, when unreachable
+    bool broken = false;      // the body did not come whole
+    Error problem;            // why, when unreachable or broken
     QByteArray contentType, disposition;
-    qint64 bytes = 0;
+    HopStart start;           // for the rest of a broken body; from 0: it must begin anew
+    qint64 bytes = 0;         // of the whole body so far
 };
 
 // Hop: done resolves once; delete it by deleteLater(). Destroying it earlier aborts the request.
@@ -25,8 +33,9 @@ class Hop : public QObject
 {
     Q_OBJECT
 public:
-    // request.url is the hop's own URL; onData gets the body of a 2xx answer only.
-    Hop(FetchRequest request, const QHostAddress &address);
+    // request.url is the hop's own URL; onBegin and onData are called for a 2xx answer only. The answer must be whole at
+    // `deadline`.
+    Hop(FetchRequest request, const QHostAddress &address, HopStart start, std::chrono::steady_clock::time_point deadline);
     ~Hop() override;
     OneShot<HopResult> done() const { return m_done; }
 
@@ -35,7 +44,12 @@ private:
     void onReadable();
     void onFinished();
     void onTimeout();
+    void begin();
     Result<Done> take(QByteArrayView bytes);
+    QCoro::Task<> handOver(QByteArray piece);
+    void conclude();
+    void breakOff(Error problem);
+    void restartTimer();
     void stop();
     void end(Result<HopResult> result);
 
@@ -47,8 +61,14 @@ private:
     QTimer m_timer;
     CancelToken::Registration m_cancel;
     std::unique_ptr<Inflater> m_inflater;
-    QByteArray m_errorBody;
+    QByteArray m_errorBody, m_unpacked;
+    const HopStart m_start;
+    const std::chrono::steady_clock::time_point m_deadline;
+    QByteArray m_validator;
+    qint64 m_expected = -1; // bytes of the whole body, when announced
     bool m_sent = false, m_headers = false, m_ended = false;
+    bool m_handing = false;  // a piece is with the sink
+    bool m_finished = false; // the network has nothing more
 };
 
 } // namespace power::net

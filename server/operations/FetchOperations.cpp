@@ -1,5 +1,6 @@
 // fetch_from_url: the primary way to bring a file into a session (contract 4.2).
-#include "operations/Arrival.h"
+#include "net/ShareLinks.h"
+#include "operations/FetchSink.h"
 #include "operations/RunText.h"
 
 namespace power::operations {
@@ -24,83 +25,54 @@ QString readLine(const QString &path)
     return reader.isEmpty() ? QString() : reader.arg(path);
 }
 
-// An HTML page in place of a binary file is a login or error page, not the data (R4).
-bool isUnexpectedHtml(const QString &name, const QByteArray &contentType, const QByteArray &head)
-{
-    static const QStringList binary = {QStringLiteral("xlsx"), QStringLiteral("xls"), QStringLiteral("parquet"),
-                                       QStringLiteral("pdf"), QStringLiteral("png"), QStringLiteral("jpg"),
-                                       QStringLiteral("jpeg"), QStringLiteral("zip"), QStringLiteral("db"),
-                                       QStringLiteral("sqlite"), QStringLiteral("docx"), QStringLiteral("csv"),
-                                       QStringLiteral("tsv")};
-    if (!binary.contains(name.section(u'.', -1).toLower()))
-        return false;
-    const QByteArray start = head.left(256).trimmed().toLower();
-    return start.startsWith("<!doctype html") || start.startsWith("<html") || (contentType.startsWith("text/html") && start.startsWith('<'));
-}
-
 bool isCompleteUrl(const QString &text)
 {
     const QUrl url(text.trimmed(), QUrl::StrictMode);
     return url.isValid() && !url.host().isEmpty();
 }
 
-QString nameFromUrl(const QUrl &url)
-{
-    const QString last = url.path(QUrl::FullyDecoded).section(u'/', -1);
-    return last.isEmpty() ? QStringLiteral("downloaded_file") : last;
-}
-
 QCoro::Task<Result<Answer>> fetchFromUrl(Services *services, Caller caller, QJsonObject arguments)
 {
-    auto key = sessionKey(caller, arguments);
-    if (!key)
-        co_return Unexpected<Error>{key.error()};
-    const QUrl url(arguments.value(QStringLiteral("url")).toString().trimmed(), QUrl::StrictMode);
-    if (!isCompleteUrl(arguments.value(QStringLiteral("url")).toString()))
-        co_return fail(ErrorCode::InvalidArgument,
-                       QStringLiteral("\"%1\" is not a complete URL.").arg(arguments.value(QStringLiteral("url")).toString().left(200)),
+    const QString given = arguments.value(QStringLiteral("url")).toString().trimmed();
+    if (!isCompleteUrl(given))
+        co_return fail(ErrorCode::InvalidArgument, QStringLiteral("\"%1\" is not a complete URL.").arg(given.left(200)),
                        QStringLiteral("Send an http or https URL, e.g. https://example.com/data.csv."));
-    const QString wanted = arguments.value(QStringLiteral("filename")).toString();
-    const Result<Destination> to = destinationOf(services, caller, key->id, wanted.isEmpty() ? nameFromUrl(url) : wanted);
+    const Result<Destination> to = destinationOf(services, caller, arguments.value(QStringLiteral("session_id")).toString(), QStringLiteral("x"));
     if (!to)
         co_return Unexpected<Error>{to.error()};
-    const Destination destination = *to;
-    const QString name = destination.name;
-    auto created = destination.space->create(name);
-    if (!created)
-        co_return Unexpected<Error>{created.error()};
-    const std::shared_ptr<workspace::Workspace::Writer> writer = std::move(*created);
-    auto head = std::make_shared<QByteArray>();
+    Destination destination = *to;
+    destination.name = arguments.value(QStringLiteral("filename")).toString();
+    const net::DirectLink link = net::directLink(QUrl(given, QUrl::StrictMode));
+    const auto sink = std::make_shared<FetchSink>(destination, link.ending);
 
     net::FetchRequest request;
-    request.url = url;
+    request.url = link.url;
     request.maxBytes = services->limits.maxFetchBytes;
     request.cancel = caller.cancel;
-    const qint64 most = services->limits.maxFetchBytes;
-    auto received = std::make_shared<qint64>(0);
-    request.onData = [writer, head, received, most, progress = caller.progress](QByteArrayView bytes) {
-        if (head->size() < 512)
-            head->append(bytes.first(qMin<qsizetype>(bytes.size(), 512)).toByteArray());
-        *received += bytes.size();
+    request.onBegin = [sink](const net::FetchedHead &head) { return sink->begin(head); };
+    request.onData = [sink, progress = caller.progress](QByteArray piece) {
+        const OneShot<Done> taken = sink->take(std::move(piece));
         if (progress)
-            progress(double(*received), double(most), QStringLiteral("%1 received").arg(humanSize(*received)));
-        return writer->write(bytes);
+            progress(double(sink->received()), double(sink->announced()), QStringLiteral("%1 received").arg(humanSize(sink->received())));
+        return taken;
     };
-    auto fetched = co_await services->fetcher.fetch(std::move(request));
+    const auto fetched = co_await services->fetcher.fetch(std::move(request));
     if (!fetched)
         co_return Unexpected<Error>{fetched.error()};
-    if (isUnexpectedHtml(name, fetched->contentType, *head))
-        co_return fail(ErrorCode::Upstream,
-                       QStringLiteral("%1 answered with a web page instead of the file %2.").arg(url.host(), name),
-                       QStringLiteral("The link probably needs a login or points to a viewer; use a direct download link."));
     const QString baseUrl = caller.baseUrl;
-    const Result<Arrival> arrival = co_await arriveBy(services, baseUrl, destination, writer);
+    const QString host = link.url.host();
+    const Result<Arrival> arrival = co_await sink->finish(services, baseUrl, host);
     if (!arrival)
         co_return Unexpected<Error>{arrival.error()};
     const QJsonObject info = arrival->info;
-    const QString inside = destination.space->insidePath() + u'/' + name;
+    const Destination &at = sink->destination();
+    const QString inside = at.space->insidePath() + u'/' + at.name;
     QString text = QStringLiteral("Saved %1 (%2 bytes) to %3 in session %4")
-                       .arg(name, QLocale::c().toString(arrival->facts.size), inside, key->id);
+                       .arg(at.name, QLocale(QLocale::English).toString(arrival->facts.size), inside, at.key.id);
+    if (!link.host.isEmpty())
+        text += QStringLiteral("\nThe %1 link was fetched as a direct download.").arg(link.host);
+    if (const QString remark = sink->remark(); !remark.isEmpty())
+        text += QStringLiteral("\nNote: ") + remark;
     const QString preview = info.value(QStringLiteral("preview")).toString();
     if (!preview.isEmpty())
         text += QStringLiteral("\nPreview:\n") + preview;
@@ -122,7 +94,7 @@ void addFetchOperations(Registry &registry, Services &services)
                             .arg(humanSize(services.limits.maxFetchBytes));
     Parameter url;
     url.name = QStringLiteral("url");
-    url.description = QStringLiteral("Direct link to the file.");
+    url.description = QStringLiteral("Link to the file; share links of Google, Dropbox, OneDrive, GitHub work too.");
     url.required = true;
     url.check = [](const QString &text) {
         return isCompleteUrl(text) ? QString()
@@ -131,7 +103,7 @@ void addFetchOperations(Registry &registry, Services &services)
     Parameter name;
     name.insideName = QStringLiteral("name");
     name.name = QStringLiteral("filename");
-    name.description = QStringLiteral("Name to save it as; default: from the URL.");
+    name.description = QStringLiteral("Name to save it as; default: the file's own.");
     fetch.parameters = {url, name, sessionParameter()};
     fetch.hints = {false, false, true, true};
     fetch.scope = QStringLiteral("files");

@@ -65,6 +65,8 @@ const QList<Route> &routes()
          .summary = "Put files into a session: multipart/form-data (any number of files, session_id), or one as JSON.", .body = true, .upload = true},
         {.method = "POST", .pattern = "/api/files/fetch", .operation = "fetch_from_url",
          .summary = "Fetch a URL into a session.", .body = true},
+        {.method = "POST", .pattern = "/api/files/view", .operation = "view_file",
+         .summary = "Pages of a document, a smaller picture, or a table's columns and first rows.", .body = true},
         {.method = "GET", .pattern = "/api/files", .operation = "list_files", .summary = "Files of a session.", .query = true},
         {.method = "DELETE", .pattern = "/api/files/{session_id}/{filename*}", .operation = "delete_file",
          .summary = "Delete a file of a session."},

@@ -391,6 +391,11 @@ QCoro::Task<> Host::drawFor(Renderer *renderer, Shared kernel, AskFrame ask, Can
     kernel->answer(runId, number, std::move(picture));
 }
 
+QCoro::Task<Result<FileLook>> Host::look(QJsonObject arguments, int file, CancelToken cancel)
+{
+    return m_renderer->look(std::move(arguments), file, std::move(cancel));
+}
+
 QCoro::Task<> Host::stop()
 {
     const QPointer<Host> self(this);

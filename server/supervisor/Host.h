@@ -24,6 +24,7 @@ public:
     QJsonObject checkpointReport() const override;
     QJsonObject zygoteReport() const override;
     QCoro::Task<Result<std::unique_ptr<Kernel>>> spawn(KernelSpec spec, CancelToken cancel) override;
+    QCoro::Task<Result<FileLook>> look(QJsonObject arguments, int file, CancelToken cancel) override;
     int kernelCount() const override;
     qint64 totalMemoryBytes() const override { return m_budget; }
     qint64 usedMemoryBytes() const override;

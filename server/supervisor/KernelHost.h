@@ -35,6 +35,12 @@ struct TierReport {
                                    // user namespaces of the server's own user, because the server is not root
 };
 
+// What a worker saw in a file: facts, and pictures with their types.
+struct FileLook {
+    QJsonObject facts;
+    QList<std::pair<QByteArray, QByteArray>> pictures; // bytes, media type
+};
+
 // KernelHost: start() probes, then starts the zygote; ready() fires when it serves. A zygote that dies is
 // replaced; living kernels stay. Thread: the event loop's.
 class KernelHost : public QObject
@@ -53,6 +59,8 @@ public:
     virtual QJsonObject zygoteReport() const = 0; // ZygoteReady meta: imports, missing libraries, tasks
     // Waits for the zygote at most `wait`. Errors: Unavailable, Timeout, Cancelled.
     virtual QCoro::Task<Result<std::unique_ptr<Kernel>>> spawn(KernelSpec spec, CancelToken cancel) = 0;
+    // Looks into a file in a one-shot worker (see Renderer::look); `file` is read from its beginning and stays the caller's.
+    virtual QCoro::Task<Result<FileLook>> look(QJsonObject arguments, int file, CancelToken cancel) = 0;
     virtual int kernelCount() const = 0;
     virtual qint64 totalMemoryBytes() const = 0; // the budget in force
     virtual qint64 usedMemoryBytes() const = 0;  // last sample over all kernels

@@ -1,4 +1,4 @@
-// Pictures of charts, drawn by one-shot browser workers that no session shares.
+// Pictures of charts and views of files, made by one-shot workers that no session shares.
 #pragma once
 #include "base/CancelToken.h"
 #include "base/OneShot.h"
@@ -29,6 +29,9 @@ public:
     // Errors: InvalidArgument (the figure or its size), Busy (too many wait), Timeout, Cancelled, Unavailable (no browser,
     // no sandbox for it, ended for its memory). The picture has at most 32 MiB.
     QCoro::Task<Result<QByteArray>> draw(AskFrame ask, CancelToken cancel);
+    // Looks into the file `file` (arguments.what: "table" with ending and rows, "pages" with ending, first, last and width,
+    // "picture" with side): a worker of its own that gets the descriptor and nothing else. Errors: as of draw().
+    QCoro::Task<Result<FileLook>> look(QJsonObject arguments, int file, CancelToken cancel);
     // No more workers in advance; ends the one that waits.
     void stop();
 
@@ -36,7 +39,10 @@ private:
     struct Worker;
     using Made = std::shared_ptr<Worker>;
 
-    QCoro::Task<Result<Made>> makeWorker(CancelToken cancel);
+    // Waits until this one may run; next() passes the turn on.
+    QCoro::Task<Result<Done>> turn(CancelToken cancel);
+    QCoro::Task<Result<Made>> makeWorker(QString role, CancelToken cancel);
+    QCoro::Task<Result<FileLook>> lookNow(QJsonObject arguments, int file, CancelToken cancel);
     QCoro::Task<> makeSpare();
     QCoro::Task<Result<QByteArray>> drawNow(AskFrame ask, CancelToken cancel);
     QCoro::Task<> end(Made worker);

@@ -33,9 +33,11 @@ QJsonObject Host::plan(const KernelSpec &spec) const
     }
     for (const QString &path : m_config.readOnlyPaths)
         readOnly << path;
-    const bool renders = spec.runAs == u"render";
+    const bool renders = spec.runAs == u"render" || spec.runAs == u"view"; // a browser, or an office program
     if (renders)
         readOnly << QStringLiteral("/var/cache/fontconfig"); // else each browser reads all fonts anew
+    if (spec.runAs == u"view")
+        readOnly << QStringLiteral("/etc/libreoffice") << QStringLiteral("/var/lib/libreoffice"); // links below /usr/lib lead there
     // RLIMIT_DATA counts what the fork inherits too. Below the watchdog's limit by more than a fresh kernel uses
     // itself: MemoryError comes first, and the variables survive.
     const qint64 fresh = 40ll << 20;

@@ -1,25 +1,33 @@
-// Patterns for paths of a session, as people write them.
+// Patterns for paths of a session, as people write them; in bounded time whatever the pattern.
 #pragma once
 #include "base/Error.h"
-#include <QRegularExpression>
+#include <QList>
 #include <QString>
 
-namespace power::workspace
-{
+namespace power::workspace {
 
-// Glob: "*.csv" (no '/': the last part of a path, in any directory), "out/*.png", "**/data/*", "report-202?.[ch]".
-// '*' and '?' stay within a part, "**" goes through any number of directories. Empty matches everything. Upper and lower
-// case differ. Thread: any.
+// Glob: "*.csv" (no '/': the last part of a path, in any directory), "out/*.png", "**/data/*", "report-202?.[ch]",
+// "{a,b}*.xlsx". '*' and '?' stay within a part, "**" goes through any number of directories. Empty matches everything.
+// Upper and lower case are the same. Thread: any.
 class Glob
 {
 public:
-    // Error: InvalidArgument (longer than 500 characters, an open bracket, "..").
+    // Error: InvalidArgument (longer than 200 characters, more than 32 alternatives, an open bracket, "..").
     static Result<Glob> parse(const QString &pattern);
     bool matches(const QString &path) const;
 
 private:
-    QRegularExpression m_rule;
-    bool m_lastPart = false, m_all = false;
+    struct Token {
+        enum Kind { Character, Any, Some, Everything, Directories, Set } kind = Character;
+        QString text;        // Character: one; Set: pairs of bounds
+        bool outside = false; // Set: not one of them
+    };
+    using Tokens = QList<Token>;
+    static Tokens tokensOf(const QString &alternative);
+    static bool fits(const Tokens &tokens, const QString &text);
+
+    QList<Tokens> m_alternatives;
+    bool m_whole = false, m_all = false;
 };
 
 } // namespace power::workspace

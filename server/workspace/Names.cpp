@@ -74,13 +74,25 @@ Result<QString> normalised(const QString &path, const QString &given)
     return joined;
 }
 
+// "<session>/name" when the workspace has no such directory: models repeat the prefix.
+QString withoutDoubledPrefix(QString path, const PathRule &rule)
+{
+    for (const QString &prefix :
+         {QStringLiteral("app/sandbox_data/"), QStringLiteral("sandbox_data/"), rule.sessionId + u'/'}) {
+        while (path.startsWith(prefix) && path.size() > prefix.size() && !rule.exists(path) &&
+               (rule.exists(path.mid(prefix.size())) || !rule.exists(prefix.chopped(1))))
+            path = path.mid(prefix.size());
+    }
+    return path;
+}
+
 // What stands behind /app/sandbox_data/: "<session>/name", or "name" in the old root of `default` (R2).
 Result<QString> insideRoot(const QString &rest, const QString &given, const PathRule &rule)
 {
     Result<QString> path = normalised(rest, given);
     if (!path) return path;
     const QString own = rule.sessionId + u'/';
-    if (path->startsWith(own)) return path->mid(own.size());
+    if (path->startsWith(own)) return withoutDoubledPrefix(path->mid(own.size()), rule);
     const qsizetype slash = path->indexOf(u'/');
     if (rule.sessionId == u"default" && (slash < 0 || rule.exists(*path))) return path;
     if (slash < 0) {
@@ -96,18 +108,6 @@ Result<QString> insideRoot(const QString &rest, const QString &given, const Path
             "each other's files.")
             .arg(shortened(given), path->left(slash), rule.sessionId),
         QStringLiteral("Pass session_id=\"%1\", or use a file of this session.").arg(path->left(slash)));
-}
-
-// "<session>/name" when the workspace has no such directory: models repeat the prefix.
-QString withoutDoubledPrefix(QString path, const PathRule &rule)
-{
-    for (const QString &prefix :
-         {QStringLiteral("app/sandbox_data/"), QStringLiteral("sandbox_data/"), rule.sessionId + u'/'}) {
-        while (path.startsWith(prefix) && path.size() > prefix.size() && !rule.exists(path) &&
-               (rule.exists(path.mid(prefix.size())) || !rule.exists(prefix.chopped(1))))
-            path = path.mid(prefix.size());
-    }
-    return path;
 }
 } // namespace
 
