@@ -1,9 +1,9 @@
 """Drives sandbox_try through one tier: python3 run_sandbox.py <tier> [part ...]; tiers: full container nonroot, and userns
 (`full` of a server that is not root); parts: attacks work variants limits ends bench.
 
-Needs POWER_BIN (power-init) and POWER_TRY (sandbox_try). POWER_LANDLOCK caps the Landlock ABI; POWER_BEST is the tier that the
-probe has to find by itself here. full and container need root; as root, nonroot and userns become a throwaway
-user first. Prints the rows that failed, a count, and what the tier does not stop; exit code 1 when any failed, and (all
+Needs POWER_BIN (power-init) and POWER_TRY (sandbox_try); POWER_PYTHON_ENV names the kernels' environment.
+POWER_LANDLOCK caps the Landlock ABI; POWER_BEST is the tier that the probe has to find by itself here. full and container
+need root; as root, nonroot and userns become a throwaway user first. Prints the rows that failed, a count, and what the tier does not stop; exit code 1 when any failed, and (all
 parts) when a category has no row. Everything it makes or starts ends with it.
 """
 import json
@@ -20,6 +20,7 @@ import categories
 HERE = os.path.dirname(os.path.abspath(__file__))
 TRY = os.environ["POWER_TRY"]
 PYTHON = "/usr/bin/python3"
+STACK = os.environ.get("POWER_PYTHON_ENV") or ""  # the kernels' libraries: a bare system has none of its own
 UID, OTHER, THROWAWAY = 70001, 70002, 64200
 SECRET = "sk-power-secret-0123456789"
 MEGABYTE = 1 << 20
@@ -76,7 +77,7 @@ class Ground:
         uid = os.getuid() if self.own else UID
         plan = {"tier": self.tier, "userNamespace": self.user_namespace, "landlockAbi": LANDLOCK, "uid": uid, "gid": os.getgid() if self.own else UID,
                 "workspace": self.root + "/work", "workspaceInside": "/app/sandbox_data/it's a test", "scratch": self.root + "/tmp",
-                "readOnly": [self.root + "/tools"], "memoryBytes": 1024 * MEGABYTE, "fileBytes": 64 * MEGABYTE,
+                "readOnly": [self.root + "/tools", *([STACK] if STACK else [])], "memoryBytes": 1024 * MEGABYTE, "fileBytes": 64 * MEGABYTE,
                 "processes": 64, "openFiles": 256}
         plan.update(changes)
         return json.dumps(plan)
@@ -101,7 +102,8 @@ def script_rows(ground, name, argument):
     target = os.path.join(ground.root, "work", name)
     shutil.copy(os.path.join(HERE, name), target)
     os.chmod(target, 0o644)
-    code, out, err = ground.run(PYTHON, name, argument)
+    python = f"{STACK}/bin/python3" if STACK else PYTHON
+    code, out, err = ground.run(python, name, argument)
     rows = [json.loads(line) for line in out.splitlines()]
     rows.append([f"{name} ran to its end", f"exit code {code}: {err[-2000:]}" if code else "0", ["0"], code == 0])
     return rows

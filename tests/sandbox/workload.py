@@ -203,6 +203,8 @@ everywhere = [fork, subprocess_and_shell, pool_fork, pool_spawn, queue_lock_proc
 in_full = [http_on_loopback, who_am_i]
 
 if __name__ == "__main__":
+    if TIER != "full":
+        os.environ["JOBLIB_MULTIPROCESSING"] = "0"  # as kernels do: /dev/shm is not the session's own there
     try:
         import joblib  # noqa: F401  only where the stack has it
         everywhere.append(loky)
