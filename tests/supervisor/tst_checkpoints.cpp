@@ -200,7 +200,7 @@ private Q_SLOTS:
     void figuresAndHistoryGoOn()
     {
         auto kernel = m_rig.spawn();
-        QVERIFY(protect(*kernel, "plt.plot([1]); plt.show()\n7"));
+        QVERIFY(protect(*kernel, "lines = plt.plot([1]); plt.show()\n7"));
         const RunOutcome lost = run(*kernel, "plt.plot([2]); plt.show()\nimport os\nos._exit(1)");
         QVERIFY(lost.restored.has_value());
         const RunOutcome outcome = run(*kernel, "plt.plot([3]); plt.show()\n_ + len(In)");
