@@ -40,7 +40,7 @@ std::string valueOf(const std::string &meta, const std::string &key)
 
 std::string done(const std::string &run, int epoch)
 {
-    return encode(FrameType::Done, "{\"run\":\"" + run + "\",\"epoch\":" + std::to_string(epoch) + ",\"status\":\"ok\"}");
+    return encode(FrameType::Done, "{\"run\":\"" + run + "\",\"epoch\":" + std::to_string(epoch) + ",\"status\":\"ok\",\"variables\":1}");
 }
 
 std::string display(const std::string &run, int epoch, std::size_t size)
