@@ -15,6 +15,7 @@ namespace power::sandbox {
 namespace {
 
 constexpr int kNice = 10;
+constexpr int kAutogroupNice = 5; // the supervisor moves it with what the session does (CpuPlace.h)
 constexpr std::uint64_t kMarkBase = 0x5057ull << 32; // no limit anybody would set
 
 bool limit(int resource, rlim_t wanted, const char *name, Failure &failure)
@@ -58,7 +59,7 @@ bool takePlace(const Plan &plan, sys::Fd &autogroup, Failure &failure)
 void beNice(const sys::Fd &autogroup)
 {
     ::setpriority(PRIO_PROCESS, 0, kNice);
-    const std::string text = std::to_string(kNice);
+    const std::string text = std::to_string(kAutogroupNice);
     if (autogroup) (void)!::write(autogroup.get(), text.data(), text.size());
 }
 

@@ -10,7 +10,7 @@ namespace power::sandbox {
 // Needs the host's /proc. autogroup: opened for beNice, when the session is the process's own and the file is there.
 bool takePlace(const Plan &plan, sys::Fd &autogroup, Failure &failure);
 
-// Nice 10, for the autogroup as well, which a session of its own would otherwise free from it. Apart from takePlace,
+// Nice 10, and 5 for the autogroup, which a session of its own would otherwise free from it. Apart from takePlace,
 // because what remains to be set up is slow for a process that stands behind all others; needs root still (the
 // system takes only ten such changes a second from users).
 void beNice(const sys::Fd &autogroup);

@@ -95,10 +95,7 @@ QCoro::Task<Result<RunReport>> SessionService::runApart(ApartCall apart)
 
 QCoro::Task<Result<QJsonObject>> SessionService::keepState(SessionKey key, QString id, CancelToken cancel)
 {
-    const auto existing = existingWorkspace(key);
-    if (!existing)
-        co_return Unexpected<Error>{existing.error()};
-    auto opened = open(key);
+    const auto opened = existing(key);
     if (!opened)
         co_return Unexpected<Error>{opened.error()};
     const std::shared_ptr<LiveSession> session = *opened;

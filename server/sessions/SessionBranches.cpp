@@ -102,10 +102,7 @@ QCoro::Task<Result<std::shared_ptr<RunQueue::Turn>>> SessionService::turnOf(std:
 
 QCoro::Task<Result<QJsonObject>> SessionService::checkpoint(SessionKey key, QString name, CancelToken cancel)
 {
-    const auto existing = existingWorkspace(key);
-    if (!existing)
-        co_return Unexpected<Error>{existing.error()};
-    auto opened = open(key);
+    const auto opened = existing(key);
     if (!opened)
         co_return Unexpected<Error>{opened.error()};
     const std::shared_ptr<LiveSession> session = *opened;
@@ -146,10 +143,7 @@ QCoro::Task<Result<QJsonObject>> SessionService::checkpoint(SessionKey key, QStr
 
 QCoro::Task<Result<QJsonObject>> SessionService::restore(SessionKey key, QString name, CancelToken cancel)
 {
-    const auto existing = existingWorkspace(key);
-    if (!existing)
-        co_return Unexpected<Error>{existing.error()};
-    auto opened = open(key);
+    const auto opened = existing(key);
     if (!opened)
         co_return Unexpected<Error>{opened.error()};
     const std::shared_ptr<LiveSession> session = *opened;

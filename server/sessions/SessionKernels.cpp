@@ -95,7 +95,7 @@ QCoro::Task<Result<Done>> SessionService::bringBack(std::shared_ptr<LiveSession>
         if (facts && lastCell == 0) {
             const QDateTime since = facts->created;
             const Result<int> last = co_await m_records.lastCell(key, since);
-            lastCell = last ? *last : 0;
+            lastCell = std::max(last ? *last : 0, facts->about.value(QStringLiteral("lost_to")).toInt());
         }
         if (facts || facts.error().code != ErrorCode::NotFound) {
             session->restored = co_await m_snapshots.restore(session, stored, lastCell, cancel);

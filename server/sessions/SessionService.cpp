@@ -122,6 +122,14 @@ Result<std::shared_ptr<workspace::Workspace>> SessionService::existingWorkspace(
     return m_workspaces.openSession(key.slug, key.id);
 }
 
+Result<std::shared_ptr<LiveSession>> SessionService::existing(const SessionKey &key)
+{
+    const auto known = existingWorkspace(key);
+    if (!known)
+        return Unexpected<Error>{known.error()};
+    return open(key);
+}
+
 void SessionService::tellFilesChanged(const SessionKey &key, const QStringList &written, const QStringList &removed)
 {
     const auto visible = [](QStringList paths) {
@@ -186,10 +194,13 @@ QCoro::Task<Result<RunReport>> SessionService::run(RunCall call)
         co_return Unexpected<Error>{ready.error()};
     report->sessionIsNew = std::exchange(session->isNew, false);
     report->kernelNote = std::exchange(session->untold, QString());
-    // It died between two calls and went on from a checkpoint.
-    if (const auto restored = session->kernel->takeRestoration())
-        report->kernelNote = restored->reason + u' ' + restored->text();
-    else
+    const auto tellRestoration = [&session, &report] { // it died between two calls and went on from a checkpoint
+        const auto restored = session->kernel ? session->kernel->takeRestoration() : std::nullopt;
+        if (restored)
+            report->kernelNote = restored->reason + u' ' + restored->text();
+        return restored.has_value();
+    };
+    if (!tellRestoration())
         report->kernelIsNew = !report->kernelNote.isEmpty() && !session->restored.ok;
     report->restored = std::exchange(session->restored, Restored()).facts;
     if (report->kernelIsNew && !report->sessionIsNew)
@@ -216,6 +227,7 @@ QCoro::Task<Result<RunReport>> SessionService::run(RunCall call)
     if (!unchanged)
         co_return Unexpected<Error>{unchanged.error()};
     report->outcome = co_await session->kernel->run(std::move(request));
+    tellRestoration(); // under way when the call came
     if (session->deleted)
         co_return fail(ErrorCode::NotFound,
                        QStringLiteral("Session '%1' was deleted while this call ran; the run was ended.").arg(call.key.id),

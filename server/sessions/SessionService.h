@@ -74,6 +74,8 @@ public:
     Result<std::shared_ptr<workspace::Workspace>> workspace(const SessionKey &key);
     // The same for who only looks: nothing is made, and looking is no use of the session. Errors: NotFound.
     Result<std::shared_ptr<workspace::Workspace>> existingWorkspace(const SessionKey &key);
+    // The session for who uses it but does not make it. Errors: NotFound.
+    Result<std::shared_ptr<LiveSession>> existing(const SessionKey &key);
     // Files were written or removed by an operation rather than by a run.
     void tellFilesChanged(const SessionKey &key, const QStringList &written, const QStringList &removed);
 

@@ -132,6 +132,7 @@ QCoro::Task<bool> Snapshots::write(std::shared_ptr<LiveSession> session)
     SnapshotStore *store = &m_store;
     const QString python = m_host.zygoteReport().value(QStringLiteral("python")).toString();
     const QDateTime created = QDateTime::currentDateTimeUtc(); // cells that are lost began later
+    const int lostTo = session->kernel->untoldLoss();          // but for these
 
     // The file is made in the reader's thread, when the first bytes come.
     struct Target {
@@ -162,7 +163,8 @@ QCoro::Task<bool> Snapshots::write(std::shared_ptr<LiveSession> session)
         facts.created = created;
         facts.about = {{QStringLiteral("saved"), summary->saved},
                        {QStringLiteral("skipped_count"), summary->skippedCount},
-                       {QStringLiteral("skipped"), skippedFacts(summary->skipped)}};
+                       {QStringLiteral("skipped"), skippedFacts(summary->skipped)},
+                       {QStringLiteral("lost_to"), lostTo}};
         std::function<Result<Done>()> work = [target, facts] { return target->writer->commit(facts); };
         stored = co_await offload<Done>(std::move(work));
     }

@@ -56,6 +56,7 @@ public:
     void interrupt() override { m_process->interrupt(); }
     bool isAlive() const override { return m_process->isAlive(); }
     std::optional<Restoration> takeRestoration() override { return m_process->takeRestoration(); }
+    int untoldLoss() const override { return m_process->untoldLoss(); }
     QString deathReason() const override { return m_process->deathReason(); }
     qint64 pid() const override { return m_process->pid(); }
     qint64 memoryBytes() const override { return m_process->memoryBytes(); }

@@ -10,6 +10,7 @@ using namespace std::chrono_literals;
 namespace {
 constexpr auto kBusyTick = 150ms;
 constexpr auto kIdleTick = 3s;
+constexpr auto kComputingTick = 500ms; // threads that a cell left behind
 constexpr auto kRestoredLately = 10s;
 constexpr int kDiskEvery = 5;  // busy ticks between two walks of a workspace
 constexpr int kIdleEvery = 20; // busy ticks between two looks at kernels that run nothing
@@ -58,7 +59,7 @@ void Host::sample()
 void Host::sampled(const QList<TreeSample> &samples)
 {
     m_sampling = false;
-    bool busy = false;
+    bool busy = false, computing = false;
     for (const TreeSample &sample : samples) {
         const auto found = m_kernels.find(sample.kernel);
         if (found == m_kernels.end())
@@ -69,10 +70,12 @@ void Host::sampled(const QList<TreeSample> &samples)
     enforceBudget();
     if (m_orphans)
         reapStrays();
-    for (const auto &[number, kernel] : m_kernels)
+    for (const auto &[number, kernel] : m_kernels) {
         busy = busy || kernel->isRunning();
+        computing = computing || kernel->isComputing();
+    }
     if (!m_stopping && !m_kernels.empty())
-        m_tick.start(busy ? kBusyTick : kIdleTick);
+        m_tick.start(busy ? kBusyTick : computing ? kComputingTick : kIdleTick);
 }
 
 // Above the limits of the sessions stands the machine: when all together pass the budget, the largest one goes.

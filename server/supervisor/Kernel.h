@@ -167,8 +167,10 @@ public:
     // SIGINT for the current run, if any.
     virtual void interrupt() = 0;
     virtual bool isAlive() const = 0;
-    // Of a death between two runs after which the session went on from a checkpoint; told once, before the next run.
+    // Of deaths between two runs after which the session went on from a checkpoint; told once. To be asked before a run, and
+    // after it: the run may have been called while the session was going back.
     virtual std::optional<Restoration> takeRestoration() = 0;
+    virtual int untoldLoss() const = 0; // the newest cell that they cost, while nobody has been told; else 0
     // Why it is no longer alive, in one sentence; empty while it lives.
     virtual QString deathReason() const = 0;
     virtual qint64 pid() const = 0;

@@ -4,6 +4,7 @@
 #include "supervisor/KernelRun.h"
 #include "supervisor/Words.h"
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <sys/epoll.h>
 

@@ -128,6 +128,10 @@ TreeTarget KernelProcess::target(bool walkDisk) const
     target.scratch = QFile::encodeName(m_spec.scratch);
     target.taskLimit = m_spec.limits.processes;
     target.walkDisk = walkDisk;
+    target.cpuBefore = m_cpuMs;
+    target.elapsedMs = m_sampledAt.isValid() ? m_sampledAt.elapsed() : 0;
+    target.longestRunMs = std::max(m_longestRun, m_run ? std::max<qint64>(1, m_run->clock.elapsed()) : 0);
+    target.nice = m_nice;
     return target;
 }
 

@@ -3,12 +3,12 @@
 #include "base/OneShot.h"
 #include "supervisor/CheckpointPacer.h"
 #include "supervisor/ChildProcess.h"
+#include "supervisor/CpuPlace.h"
 #include "supervisor/Gate.h"
 #include "supervisor/KernelCheckpoint.h"
 #include "supervisor/KernelFrames.h"
 #include "supervisor/OutputLog.h"
 #include "supervisor/Poller.h"
-#include "supervisor/TreeSampler.h"
 #include "supervisor/ZygoteClient.h"
 #include <QElapsedTimer>
 #include <QPointer>
@@ -94,7 +94,9 @@ public:
     // It has gone on from a checkpoint less than this long ago.
     bool restoredWithin(std::chrono::milliseconds time) const { return m_restoredAt.isValid() && !m_restoredAt.hasExpired(time.count()); }
     std::optional<Restoration> takeRestoration();
+    int untoldLoss() const { return m_untold ? m_untold->lastLost : 0; }
     bool isRunning() const { return m_run != nullptr; }
+    bool isComputing() const { return m_nice > kAtRestNice; } // as far as the last sample tells
     bool isGone() const { return m_state == State::Gone; }
     const QString &deathReason() const { return m_deathReason; }
     const KernelSpec &spec() const { return m_spec; }
@@ -201,6 +203,10 @@ private:
     qsizetype m_lastRead = 0; // bytes of the last read of a pipe
     int m_crowded = 0;        // samples in a row at the process limit
     qint64 m_diskAtStart = -1;
+    qint64 m_cpuMs = -1;      // of the last sample
+    qint64 m_longestRun = 0;  // ms, of those that have ended since
+    QElapsedTimer m_sampledAt;
+    int m_nice = kAtRestNice;
     std::unique_ptr<KernelCopy> m_copy;   // the parked one
     std::unique_ptr<KernelCopy> m_asked;  // on its way
     std::unique_ptr<Death> m_death;

@@ -27,6 +27,16 @@ QString listed(const QStringList &names)
         text += QStringLiteral(" and %1 more").arg(names.size() - kMostNamesTold);
     return text;
 }
+// Of two deaths that nobody has been told of: the later state, and what both have cost.
+Restoration joined(Restoration earlier, Restoration later)
+{
+    later.lastLost = std::max(earlier.lastLost, later.lastLost);
+    later.gone = QStringList(earlier.gone + later.gone);
+    later.gone.removeDuplicates();
+    later.older = QStringList(earlier.older + later.older);
+    later.older.removeDuplicates();
+    return later;
+}
 } // namespace
 
 QString Restoration::text() const
@@ -102,6 +112,7 @@ void KernelProcess::onResumed(ResumedFrame frame)
     m_unprotected.clear();
     m_unprotectedTime = 0ms;
     m_crowded = 0;
+    m_cpuMs = -1; // the copy counts its own time
     m_count = death->restoration.cell;
     Restoration &told = death->restoration;
     told.reason = death->reason;
@@ -117,7 +128,7 @@ void KernelProcess::onResumed(ResumedFrame frame)
     m_restored = true;
     m_changed = true;
     if (!death->outcome) { // nobody ran it: the next call is told
-        m_untold = std::move(told);
+        m_untold = m_untold ? joined(std::move(*m_untold), std::move(told)) : std::move(told);
         m_merger.finish();
     }
     // At once, so that a second death in a row finds a copy too; a call that comes meanwhile waits for the fork alone.

@@ -246,6 +246,7 @@ OneShot<RunOutcome> KernelProcess::closeRun(RunOutcome &outcome)
     if (outcome.cause == u"timeout" && outcome.peak.isEmpty())
         outcome.peak = wordsOfTime(std::chrono::milliseconds(run->clock.elapsed()));
     outcome.duration = std::chrono::microseconds(run->clock.nsecsElapsed() / 1000);
+    m_longestRun = std::max(m_longestRun, std::max<qint64>(1, run->clock.elapsed()));
     m_idle.start();
     if (m_house)
         m_house->runEnded(*this);
@@ -259,6 +260,10 @@ void KernelProcess::sampled(const TreeSample &sample)
     // A sample that began before a restoration is of the process that is gone.
     if (m_state != State::Living || sample.pid != m_pid)
         return;
+    m_cpuMs = sample.cpuMs;
+    m_nice = sample.nice;
+    m_longestRun = 0;
+    m_sampledAt.start();
     m_memory = sample.memoryBytes;
     m_copyBytes = sample.copyBytes;
     if (m_run)

@@ -1,4 +1,5 @@
 #include "supervisor/TreeSampler.h"
+#include "supervisor/CpuPlace.h"
 #include "supervisor/Fd.h"
 #include <QSet>
 #include <algorithm>
@@ -23,6 +24,7 @@ struct Process {
     quint32 uid = 0;
     int tasks = 0;
     qint64 resident = 0;
+    qint64 cpuMs = 0; // with the children it has waited for
     bool zombie = false;
 };
 
@@ -48,18 +50,21 @@ bool readProcess(pid_t pid, Process &out)
     char state = 0;
     int parent = 0, group = 0, session = 0, threads = 0;
     long resident = 0;
+    long long user = 0, system = 0, childrenUser = 0, childrenSystem = 0;
     // After the name: state ppid pgrp session tty tpgid flags 4 faults 4 times priority nice num_threads 0 start vsize rss
     if (std::sscanf(stat.constData() + name + 1,
-                    " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d %*d %*u %*u %ld", &state, &parent, &group,
-                    &session, &threads, &resident) != 6)
+                    " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %lld %lld %lld %lld %*d %*d %d %*d %*u %*u %ld", &state, &parent, &group,
+                    &session, &user, &system, &childrenUser, &childrenSystem, &threads, &resident) != 10)
         return false;
+    static const long ticks = ::sysconf(_SC_CLK_TCK);
     std::snprintf(path, sizeof path, "/proc/%d/status", int(pid));
     const QByteArray status = readSmall(path);
     const qsizetype uid = status.indexOf("\nUid:");
     if (uid < 0)
         return false;
     out = {pid, parent, group, session, quint32(std::strtoul(status.constData() + uid + 5, nullptr, 10)), threads,
-           qint64(resident) * ::sysconf(_SC_PAGESIZE), state == 'Z' || state == 'X'};
+           qint64(resident) * ::sysconf(_SC_PAGESIZE), (user + system + childrenUser + childrenSystem) * 1000 / ticks,
+           state == 'Z' || state == 'X'};
     return true;
 }
 
@@ -125,6 +130,31 @@ qint64 memoryOf(pid_t pid, qint64 baseline)
     // Not ours to read (root without CAP_SYS_PTRACE in a container): private pages above those of a fresh fork.
     const qint64 own = procKilobytes(pid, "status", "RssAnon");
     return std::max<qint64>(0, own - baseline) + procKilobytes(pid, "status", "RssShmem");
+}
+
+// A busy machine lets everybody wait: who waits wants to run.
+qint64 waitedMs(pid_t pid)
+{
+    char path[64];
+    std::snprintf(path, sizeof path, "/proc/%d/schedstat", int(pid));
+    const QByteArray text = readSmall(path); // ns run, ns waited, slices
+    long long waited = 0;
+    return std::sscanf(text.constData(), "%*d %lld", &waited) == 1 ? waited / 1'000'000 : 0;
+}
+
+void place(const TreeTarget &target, const QList<Process> &tree, TreeSample &sample)
+{
+    sample.cpuMs = waitedMs(target.pid);
+    QHash<pid_t, pid_t> sessions; // session id -> one of its processes
+    for (const Process &process : tree) {
+        if (process.pid == target.initPid || process.pid == target.copy)
+            continue;
+        sample.cpuMs += process.cpuMs;
+        sessions.insert(process.session, process.pid);
+    }
+    const bool known = target.cpuBefore >= 0 && sample.cpuMs >= target.cpuBefore;
+    sample.nice = known ? niceFor(target.nice, {sample.cpuMs - target.cpuBefore, target.elapsedMs, target.longestRunMs}) : target.nice;
+    placeTree(sessions.values(), sample.nice);
 }
 
 // A checkpoint shares what the kernel has not changed since.
@@ -260,6 +290,7 @@ QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline)
     }
     const QHash<quint32, qint64> kept = keptInSharedMemory();
     for (qsizetype i = 0; i < trees.size(); ++i) {
+        place(targets[i], trees[i], samples[i]);
         if (const qint64 shared = targets[i].ownUid ? kept.value(targets[i].uid) : 0; shared > 0) {
             qint64 mapped = 0; // counted with the process that has it
             for (const Process &process : std::as_const(trees[i]))

@@ -19,6 +19,10 @@ struct TreeTarget {
     QByteArray workspace, scratch;
     int taskLimit = 0;      // trees at it are only counted: they are about to be ended
     bool walkDisk = false;
+    // For the session's place on the processors, see CpuPlace.h: since the last sample of this `pid`.
+    qint64 cpuBefore = -1;  // TreeSample::cpuMs of that; -1: there was none
+    qint64 elapsedMs = 0, longestRunMs = 0;
+    int nice = 0;
 };
 
 struct TreeSample {
@@ -31,9 +35,11 @@ struct TreeSample {
     qint64 diskBytes = -1;  // -1: not asked for
     qint64 diskFree = -1;   // of the file system; -1: not asked for
     bool diskPartial = false;
+    qint64 cpuMs = 0;       // that its processes have run, and that the kernel has waited to run
+    int nice = 0;           // the session's now
 };
 
-// One pass over /proc for all targets; about 20 us per process of the machine and 0.2 ms per process of a target.
+// One pass over /proc for all targets, and their places on the processors set anew; about 20 us per process of the machine and 0.2 ms per process of a target.
 // baseline: private bytes that a fresh kernel shares with the zygote, subtracted where only estimates can be read.
 // Thread: any; called off the event loop.
 QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline);

@@ -124,6 +124,40 @@ private Q_SLOTS:
         QCOMPARE(result(*kernel, "x"), QByteArray("1"));
     }
 
+    // The next call comes while the session is going back: its answer is the one that tells.
+    void calledWhileItGoesBack()
+    {
+        auto kernel = m_rig.spawn();
+        QVERIFY(protect(*kernel, "x = 1"));
+        QVERIFY(run(*kernel, "y = 1").status == RunStatus::Ok);
+        const qint64 pid = kernel->pid();
+        QCOMPARE(::kill(pid_t(pid), SIGKILL), 0);
+        while (kernel->pid() == pid) // in the middle: the copy is chosen, it has not answered
+            QCoreApplication::processEvents(QEventLoop::AllEvents | QEventLoop::WaitForMoreEvents, 1);
+        QVERIFY(!kernel->takeRestoration());
+        const RunOutcome outcome = run(*kernel, "'y' in globals()");
+        QVERIFY2(outcome.status == RunStatus::Ok && !outcome.restored, describe(outcome));
+        const auto told = kernel->takeRestoration();
+        QVERIFY(told && told->cell == 1 && told->lastLost == 2);
+    }
+
+    // Nobody called between them: what the first one cost is not forgotten with the second.
+    void twoDeathsUntold()
+    {
+        auto kernel = m_rig.spawn();
+        QVERIFY(protect(*kernel, "x = 1"));
+        QVERIFY(run(*kernel, "y = 1").status == RunStatus::Ok);
+        for (int i = 0; i < 2; ++i) {
+            const qint64 restored = count("restored"), taken = count("taken");
+            QCOMPARE(::kill(pid_t(kernel->pid()), SIGKILL), 0);
+            QTRY_COMPARE(count("restored"), restored + 1);
+            QTRY_VERIFY(count("taken") > taken);
+        }
+        const auto told = kernel->takeRestoration();
+        QVERIFY(told && told->cell == 1 && told->lastLost == 2);
+        QCOMPARE(told->gone, QStringList{QStringLiteral("y")});
+    }
+
     // The next call is sent before anybody has seen the death.
     void killedJustBeforeACall()
     {
