@@ -117,7 +117,7 @@ public:
     virtual QCoro::Task<Result<int>> bringBack(QString principal, QString sessionId,
                                                std::shared_ptr<workspace::Workspace> workspace) = 0;
     // Stores everything in the workspace that the database does not have yet, hidden files too, and forgets what is
-    // gone from it. Not: links, devices, /tmp. Errors: of the first file that could not be stored; the others are.
+    // gone from it; where another disk has become the home of the session nothing is forgotten. Not: links, devices, /tmp. Errors: of the first file that could not be stored; the others are.
     virtual QCoro::Task<Result<Done>> keepSession(QString principal, QString sessionId,
                                                   std::shared_ptr<workspace::Workspace> workspace) = 0;
 };

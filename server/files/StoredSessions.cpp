@@ -56,6 +56,16 @@ QHash<QString, SessionFile> filesIn(int root)
     return found;
 }
 
+// Only what is surely not there any more: a directory may be closed to this user, or the walk has met its bound.
+bool isGone(int root, const SessionFile &row)
+{
+    const workspace::Descriptor file(workspace::openBeneath(root, row.path.toUtf8(), O_PATH | O_NOFOLLOW));
+    if (file.get() < 0) return errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
+    struct stat facts;
+    if (::fstat(file.get(), &facts) != 0) return false;
+    return row.sha256.isEmpty() ? true : !S_ISREG(facts.st_mode); // a row of a directory says that it is empty
+}
+
 workspace::Descriptor rootOf(const workspace::Workspace &workspace)
 {
     return workspace::Descriptor(::open(workspace.hostPath().toUtf8().constData(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
@@ -178,21 +188,31 @@ Result<Done> StoredFiles::keepSessionNow(const SessionRef &session, workspace::W
     const storage::FromThread &door = m_inDatabase.door();
     const QString home = m_home;
     // The rows first: what is stored meanwhile is then on disk too, and no row of it goes.
-    const auto rows = door.run<QList<SessionFile>>(Lane::Files, bulkDeadline, [session, home](QSqlDatabase &connection) -> Result<QList<SessionFile>> {
+    using Known = std::pair<QString, QList<SessionFile>>;
+    const auto known = door.run<Known>(Lane::Files, bulkDeadline, [session, home](QSqlDatabase &connection) -> Result<Known> {
         const Result<Done> claimed = sessiontable::setHome(connection, session, home, false);
         if (!claimed) return Unexpected<Error>{claimed.error()};
-        return sessiontable::all(connection, session);
+        bool any = false;
+        const Result<QString> owner = sessiontable::home(connection, session, &any);
+        if (!owner) return Unexpected<Error>{owner.error()};
+        const auto rows = sessiontable::all(connection, session);
+        if (!rows) return Unexpected<Error>{rows.error()};
+        return Known{*owner, *rows};
     });
-    if (!rows) return Unexpected<Error>{rows.error()};
+    if (!known) return Unexpected<Error>{known.error()};
+    // Another server has brought the session to its own disk since: what is not in this directory may be in that one.
+    const bool isOurs = known->first == home;
+    if (!isOurs) log::warning("session_lives_elsewhere", {{QStringLiteral("session"), session.sessionId}});
+    const QList<SessionFile> *rows = &known->second;
     const workspace::Descriptor root = rootOf(workspace);
     if (root.get() < 0) return Done{}; // deleted meanwhile
     QHash<QString, SessionFile> there = filesIn(root.get());
     QList<SessionFile> gone;
     for (const SessionFile &row : *rows) {
         const auto present = there.constFind(row.path);
-        if (present == there.cend())
-            gone << row;
-        else if (row.source == present->source && row.size == present->size)
+        if (present == there.cend()) {
+            if (isOurs && isGone(root.get(), row)) gone << row;
+        } else if (row.source == present->source && row.size == present->size)
             there.erase(present);
     }
     Result<Done> outcome = Done{};

@@ -12,6 +12,7 @@ namespace
 {
 constexpr std::size_t kLargestHole = 96 << 10; // below the size that libc serves by mmap
 constexpr int kMostHoles = 200'000;
+constexpr std::size_t kMostOfClass = 8 << 20; // bytes: an allocator of another kind has no such pools
 
 // libc: whatever fits below the free top of the heap was a hole.
 void fillLibc()
@@ -35,7 +36,7 @@ void fillPython()
 {
     constexpr std::uintptr_t kPool = 16 << 10, kPoolHeader = 48; // Objects/obmalloc.c
     for (std::size_t size = 16; size <= 512; size += 16) {
-        for (int holes = 0; holes < kMostHoles; ++holes) {
+        for (std::size_t taken = 0; taken < kMostOfClass; taken += size) {
             void *block = PyObject_Malloc(size);
             if (!block) break;
             if (reinterpret_cast<std::uintptr_t>(block) % kPool == kPoolHeader) {

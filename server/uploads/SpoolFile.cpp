@@ -50,6 +50,7 @@ Result<std::shared_ptr<SpoolFile>> SpoolFile::open(const QString &path)
     if (end < 0)
         return diskFailure("continued");
     file->m_size = file->m_leaving = end;
+    file->m_dirty = true; // who wrote it may have died before its sync
     return file;
 }
 
