@@ -51,9 +51,12 @@ qint64 uploadBody(const config::Settings &settings)
 // Answers with what it was sent: the least this server does for a request. tests/bench compares with it.
 void addEcho(http::Dispatcher &dispatcher)
 {
+    http::RouteOptions options;
+    options.about = {.group = "server", .summary = "Answers with the request's body (BENCH_ECHO).", .bodyType = "application/json",
+                     .replies = {{200, "The body.", "application/json"}}, .open = true};
     dispatcher.add("POST", QStringLiteral("/bench/echo"), [](http::ExchangePtr exchange) {
         exchange->reply(http::Response::bytes(200, "application/json", exchange->request().body));
-    });
+    }, options);
 }
 } // namespace
 
@@ -88,8 +91,8 @@ Doors::Doors(const config::Settings &settings, const mcp::ToolSelection &tools, 
     limits.upload = uploadBody(settings);
     limits.form = uploads::formHandler(incoming);
     rest::addRoutes(dispatcher, registry, keyed, limits);
-    const QJsonObject openApi = rest::openApiDocument(registry, QStringLiteral(POWER_VERSION));
-    rest::addPages(dispatcher, QStringLiteral(POWER_VERSION), std::move(health), QJsonDocument(openApi).toJson(QJsonDocument::Compact));
+    rest::addPages(dispatcher, QStringLiteral(POWER_VERSION), std::move(health),
+                   [&registry, &dispatcher] { return rest::openApiDocument(registry, QStringLiteral(POWER_VERSION), dispatcher.all()); });
     const downloads::Config publicFiles{settings.chartsPublic, POWER_VERSION};
     downloads::addRoutes(dispatcher, services.files, publicFiles);
     downloads::addSessionRoutes(dispatcher, services, keyed);

@@ -71,6 +71,25 @@ void addRoutes(http::Dispatcher &dispatcher, files::FileStore &files, const Conf
     open.cors = true;
     open.anyOrigin = true;
     open.corsExpose = "Content-Disposition, Content-Length, Content-Type, Content-Range, X-Session-Id";
+    open.about = {
+        .group = "files",
+        .summary = "A file that was handed out, by its unguessable id.",
+        .text = "The links in answers. Open to everybody who has one; HEAD, If-None-Match, If-Range and several ranges are answered.",
+        .fields = {{"id", "path", "The file's id, a uuid."},
+                   {"e", "query", "Of signed links (LINK_TTL_HOURS): their end, in seconds since 1970."},
+                   {"s", "query", "Of signed links: the signature."},
+                   {"Range", "header", "Parts of it, for example bytes=0-1023."}},
+        .replies = {{200, "The file, as an attachment.", "application/octet-stream"},
+                    {206, "The parts asked for; several as multipart/byteranges.", "application/octet-stream"},
+                    {304, "Unchanged since the given ETag."},
+                    {400, "That is no id."},
+                    {403, "The link's signature is missing or wrong."},
+                    {404, "There is no such file."},
+                    {410, "The file expired (SANDBOX_FILE_TTL_HOURS), or the link (LINK_TTL_HOURS)."},
+                    {416, "The range lies outside of the file."},
+                    {503, "The database, which knows or keeps it, is away."}},
+        .open = true,
+    };
     files::FileStore *store = &files;
     const http::Handler download = [store](http::ExchangePtr exchange) {
         serveDownload(std::move(exchange), store);
@@ -78,6 +97,13 @@ void addRoutes(http::Dispatcher &dispatcher, files::FileStore &files, const Conf
     dispatcher.add("GET", QStringLiteral("/dl/{id}"), download, open);
     dispatcher.add("GET", QStringLiteral("/dl/{id}/{name*}"), download, open);
     if (!config.charts) return;
+    open.about.summary = "A file that a session handed out, by its name; for showing.";
+    open.about.text = "The newest of that name. HTML and SVG arrive in a sandbox of the browser (Content-Security-Policy).";
+    open.about.fields = {{"session", "path", "The session, as in the links of its answers."}, {"name", "path", "The file's name, with its slashes."}};
+    open.about.replies = {{200, "The file, shown in place.", "application/octet-stream"},
+                          {304, "Unchanged since the given ETag."},
+                          {404, "The session handed out no file of that name."},
+                          {410, "It expired."}};
     const QByteArray version = config.version;
     dispatcher.add(
         "GET", QStringLiteral("/charts/{session}/{name*}"),

@@ -74,7 +74,34 @@ void addSessionRoutes(http::Dispatcher &dispatcher, Services &services, doors::A
     http::RouteOptions options;
     options.cors = true;
     options.corsExpose = "Content-Disposition, Content-Length, Content-Type, Content-Range, ETag, X-Session-Id";
+    options.about = {
+        .group = "files",
+        .summary = "Any file of a session as it is, of any size, with ranges.",
+        .text = "What list_files shows can be read here, whatever its size; slashes of the path stay slashes. HEAD, If-None-Match, If-Range and "
+                "several ranges are answered.",
+        .fields = {{"session_id", "path", "The session."},
+                   {"path", "path", "The file's path in the session, with its slashes."},
+                   {"download", "query", "1: named as an attachment, so that browsers save it."},
+                   {"Range", "header", "Parts of it, for example bytes=0-1023."}},
+        .replies = {{200, "The file.", "application/octet-stream"},
+                    {206, "The parts asked for; several as multipart/byteranges.", "application/octet-stream"},
+                    {304, "Unchanged since the given ETag."},
+                    {403, "The API key is missing or wrong."},
+                    {404, "There is no such session or file."},
+                    {416, "The range lies outside of the file."}},
+    };
     dispatcher.add("GET", QStringLiteral("/api/files/{session_id}/{path*}/content"), keyed(services, authenticate, serveContent), options);
+    options.about = {
+        .group = "files",
+        .summary = "The session's files as a ZIP, made while it is sent.",
+        .text = "Its length is not known before; an archive that was cut off does not open.",
+        .fields = {{"session_id", "path", "The session."},
+                   {"glob", "query", "Only what matches, for example **/*.csv. Default: every file that is not hidden."}},
+        .replies = {{200, "The archive.", "application/zip"},
+                    {400, "The pattern cannot be read."},
+                    {403, "The API key is missing or wrong."},
+                    {404, "There is no such session, or nothing matches."}},
+    };
     dispatcher.add("GET", QStringLiteral("/api/sessions/{session_id}/archive"), keyed(services, authenticate, serveArchive), options);
 }
 

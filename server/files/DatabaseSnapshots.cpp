@@ -77,6 +77,11 @@ Result<Done> DatabaseSnapshots::send(const SnapshotKey &key, const SnapshotFacts
         ask<Done>([key, row, limit](QSqlDatabase &connection) { return snapshottable::put(connection, key, row, limit); });
     // They are large and replaced often.
     if (put && before && !before->sha256.isEmpty() && before->sha256 != row.sha256) m_contents.release(before->sha256);
+    if (put && m_maxTotalBytes > 0)
+        m_disk.dropCopies(m_maxTotalBytes, [this](const SnapshotKey &other, const SnapshotFacts &here) {
+            const Result<SnapshotRow> there = rowOf(other);
+            return there && there->found && there->facts.created >= here.created; // else the only one
+        });
     return put;
 }
 
@@ -117,7 +122,11 @@ Result<SnapshotStore::Opened> DatabaseSnapshots::open(const SnapshotKey &key)
 Result<SnapshotFacts> DatabaseSnapshots::facts(const SnapshotKey &key)
 {
     const Result<SnapshotRow> row = rowOf(key);
-    if (row && row->found && !isFresh(key, *row)) return row->facts;
+    if (row && row->found && !isFresh(key, *row)) {
+        SnapshotFacts there = row->facts;
+        if (row->sha256.isEmpty()) there.size = 0;
+        return there;
+    }
     auto here = m_disk.facts(key);
     if (!row && !here && here.error().code == ErrorCode::NotFound) return Unexpected<Error>{row.error()};
     return here;

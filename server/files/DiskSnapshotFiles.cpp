@@ -55,7 +55,7 @@ Result<int> DiskSnapshots::keepFiles(const SnapshotKey &key, const workspace::Wo
         const QString path = fresh + u'/' + file.path;
         QDir().mkpath(path.left(path.lastIndexOf(u'/')));
         const workspace::Descriptor copy(::open(QFile::encodeName(path).constData(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-        if (copy.get() < 0 || !copyAll(opened->get(), copy.get()))
+        if (copy.get() < 0 || !copyAll(opened->get(), copy.get()) || ::fdatasync(copy.get()) != 0)
             return snapshotTrouble(QStringLiteral("The file %1 could not be kept").arg(file.path));
         ++count;
     }

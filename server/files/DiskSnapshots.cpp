@@ -26,6 +26,7 @@ namespace
 // A head of one page with JSON, then the bytes: so they can be mapped.
 constexpr qint64 kHead = 4096;
 constexpr qint64 kReadAtOnce = 1 << 20;
+constexpr qint64 kInUse = 60'000; // ms: somebody may be about to open it
 const char *const kMagic = "power-snapshot 1\n";
 
 bool writeAll(int fd, const char *data, qint64 size, qint64 at)
@@ -199,6 +200,11 @@ Result<Done> DiskSnapshots::makeRoom(const QString &path, qint64 bytes)
         total += it->bytes;
         if (it->mayGo && it->bytes > kHead && !it.key().startsWith(own)) others.emplace_back(it->created, it.key());
     }
+    // Nobody loses anything for one that does not fit all the same.
+    qint64 least = total;
+    for (const auto &other : others)
+        least -= m_used.value(other.second).bytes - kHead;
+    if (least > m_maxTotalBytes) return snapshotsFull(bytes, m_maxTotalBytes);
     std::sort(others.begin(), others.end());
     for (std::size_t i = 0; i < others.size() && total > m_maxTotalBytes; ++i) {
         const QString &oldest = others.at(i).second;
@@ -239,7 +245,36 @@ Result<Done> DiskSnapshots::take(const SnapshotKey &key, const std::function<Res
     if (filled && ::rename(path.constData(), QFile::encodeName(pathOf(key)).constData()) != 0)
         filled = snapshotTrouble(QStringLiteral("the snapshot could not be written"));
     if (!filled) ::unlink(path.constData());
+    struct stat facts {};
+    if (filled && ::fstat(file.get(), &facts) == 0) note(pathOf(key), {facts.st_size, QDateTime::currentMSecsSinceEpoch(), false});
     return filled;
+}
+
+void DiskSnapshots::dropCopies(qint64 most, const std::function<bool(const SnapshotKey &, const SnapshotFacts &)> &isElsewhere)
+{
+    std::vector<std::pair<qint64, QString>> all;
+    qint64 total = 0;
+    {
+        const std::lock_guard lock(m_lock);
+        for (auto it = m_used.cbegin(); it != m_used.cend(); ++it) {
+            total += it->bytes;
+            all.emplace_back(it->created, it.key());
+        }
+    }
+    std::sort(all.begin(), all.end());
+    const qint64 settled = QDateTime::currentMSecsSinceEpoch() - kInUse;
+    for (const auto &[touched, path] : all) {
+        if (total <= most || touched > settled) return;
+        const QStringList parts = path.mid(m_directory.size() + 1).split(u'/');
+        const QString file = parts.size() == 3 ? parts.last().chopped(9) : QString(); // .snapshot
+        if (file != u"latest" && !file.startsWith(u"named-")) continue;
+        const SnapshotKey key{parts.at(0), parts.at(1), file == u"latest" ? QString() : file.mid(6)};
+        const Result<SnapshotFacts> here = facts(key);
+        if (here && !isElsewhere(key, *here)) continue;
+        QFile::remove(path);
+        noteGone(path);
+        total -= here ? here->size + kHead : 0;
+    }
 }
 
 Result<std::unique_ptr<SnapshotStore::Writer>> DiskSnapshots::create(const SnapshotKey &key)

@@ -2,6 +2,7 @@
 #pragma once
 #include "files/SnapshotStore.h"
 #include <QHash>
+#include <functional>
 #include <mutex>
 
 namespace power::files
@@ -32,6 +33,8 @@ public:
     Result<workspace::Descriptor> whole(const SnapshotKey &key) const;
     // Makes the file of one: `fill` writes all of it to a descriptor.
     Result<Done> take(const SnapshotKey &key, const std::function<Result<Done>(int)> &fill);
+    // For one that only holds copies: removes the longest untouched ones which are elsewhere, until `most` bytes are left.
+    void dropCopies(qint64 most, const std::function<bool(const SnapshotKey &, const SnapshotFacts &)> &isElsewhere);
 
 private:
     friend class DiskSnapshotWriter;

@@ -7,6 +7,7 @@
 #include <QCoroTask>
 #include <QDateTime>
 #include <QUrlQuery>
+#include <functional>
 
 namespace power::files
 {
@@ -116,6 +117,10 @@ public:
     // Writes them into the workspace; a file there that is newer stays. From now on the directory is what counts.
     virtual QCoro::Task<Result<int>> bringBack(QString principal, QString sessionId,
                                                std::shared_ptr<workspace::Workspace> workspace) = 0;
+    // Called when another server took a session over, so that isElsewhere() has to be asked again; with empty names when
+    // that may be true of any (the database was away).
+    using Moved = std::function<void(const QString &principal, const QString &sessionId)>;
+    virtual void whenMoved(Moved moved) = 0;
     // Stores everything in the workspace that the database does not have yet, hidden files too, and forgets what is
     // gone from it; where another disk has become the home of the session nothing is forgotten. Not: links, devices, /tmp. Errors: of the first file that could not be stored; the others are.
     virtual QCoro::Task<Result<Done>> keepSession(QString principal, QString sessionId,

@@ -104,9 +104,11 @@ Result<Done> moved(QSqlDatabase &connection, const SessionRef &session, const QL
 Result<Done> setHome(QSqlDatabase &connection, const SessionRef &session, const QString &home, bool move)
 {
     return ended(storage::query(connection,
-                                "INSERT INTO power.session_homes AS h (principal, session_id, home) VALUES ($1, $2, $3::uuid) ON CONFLICT "
-                                "(principal, session_id) DO UPDATE SET home = excluded.home, since = now() WHERE $4::boolean AND h.home <> $3::uuid",
-                                {session.principal, session.sessionId, home, move}));
+                                "WITH changed AS (INSERT INTO power.session_homes AS h (principal, session_id, home) VALUES ($1, $2, $3::uuid) "
+                                "ON CONFLICT (principal, session_id) DO UPDATE SET home = excluded.home, since = now() WHERE $4::boolean AND "
+                                "h.home <> $3::uuid RETURNING 1) SELECT pg_notify($5, json_build_object('home', $3::text, 'principal', "
+                                "$1::text, 'session', $2::text)::text) FROM changed",
+                                {session.principal, session.sessionId, home, move, QLatin1String(kHomesChannel)}));
 }
 
 Result<QString> home(QSqlDatabase &connection, const SessionRef &session, bool *any)

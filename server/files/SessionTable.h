@@ -22,6 +22,8 @@ struct SessionFile {
 namespace sessiontable
 {
 
+inline constexpr char kHomesChannel[] = "power_homes";
+
 // Newer rows stay: changedNs decides.
 Result<Done> put(QSqlDatabase &connection, const SessionRef &session, const QList<SessionFile> &files);
 Result<QList<SessionFile>> all(QSqlDatabase &connection, const SessionRef &session);
@@ -34,7 +36,8 @@ Result<Done> forget(QSqlDatabase &connection, const SessionRef &session, const Q
 // As they lie on a new home's disk.
 Result<Done> moved(QSqlDatabase &connection, const SessionRef &session, const QList<SessionFile> &files);
 
-// Of a session that has a home already it changes only with `move`.
+// Of a session that has a home already it changes only with `move`. A home that is new is told on kHomesChannel, as JSON:
+// {home, principal, session}.
 Result<Done> setHome(QSqlDatabase &connection, const SessionRef &session, const QString &home, bool move);
 // Its home; empty when there is none. `any`: whether the database knows the session at all.
 Result<QString> home(QSqlDatabase &connection, const SessionRef &session, bool *any);

@@ -70,7 +70,7 @@ public:
     };
     // Errors: NotFound; Conflict (damaged: does not fit its checksum); Unavailable.
     virtual Result<Opened> open(const SnapshotKey &key) = 0;
-    // Without reading the bytes. Errors: as open.
+    // Without reading the bytes; size 0: it was dropped to make room. Errors: as open, except for that.
     virtual Result<SnapshotFacts> facts(const SnapshotKey &key) = 0;
     // Those with a name. Sorted by name.
     virtual QList<QPair<QString, SnapshotFacts>> named(const QString &owner, const QString &session) = 0;

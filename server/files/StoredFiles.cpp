@@ -3,6 +3,7 @@
 #include "base/Log.h"
 #include "files/ContentTable.h"
 #include <QFile>
+#include <QJsonDocument>
 #include <QPointer>
 #include <QRandomGenerator>
 #include <QSaveFile>
@@ -81,6 +82,7 @@ QCoro::Task<Result<Done>> StoredFiles::start()
         m_linkKey = keys->second;
         const Result<Done> counted = co_await m_inDatabase.count();
         if (!counted) co_return counted;
+        hearOfHomes();
     }
     auto apply = [](QSqlDatabase &connection, const QList<QJsonObject> &records) -> Result<Done> {
         for (const QJsonObject &record : records) {
@@ -92,6 +94,19 @@ QCoro::Task<Result<Done>> StoredFiles::start()
     m_journal = std::make_unique<storage::WriteBehind>(
         m_database, m_config.directory + QStringLiteral("/.journal"), std::move(apply));
     co_return Done{};
+}
+
+// Other servers tell when they take a session over, so that nobody has to ask before each call. News without a payload:
+// some may have been missed.
+void StoredFiles::hearOfHomes()
+{
+    connect(&m_database, &storage::Database::notified, this, [this](const QString &channel, const QString &payload) {
+        if (!m_moved || channel != QLatin1String(sessiontable::kHomesChannel)) return;
+        const QJsonObject news = QJsonDocument::fromJson(payload.toUtf8()).object();
+        if (news.value(QLatin1String("home")).toString() != m_home)
+            m_moved(news.value(QLatin1String("principal")).toString(), news.value(QLatin1String("session")).toString());
+    });
+    m_database.listen(QLatin1String(sessiontable::kHomesChannel));
 }
 
 QJsonObject StoredFiles::report() const

@@ -38,10 +38,12 @@ public:
     QCoro::Task<Result<bool>> isElsewhere(QString principal, QString sessionId, bool hasDirectory) override;
     QCoro::Task<Result<int>> bringBack(QString principal, QString sessionId,
                                        std::shared_ptr<workspace::Workspace> workspace) override;
+    void whenMoved(Moved moved) override { m_moved = std::move(moved); }
     QCoro::Task<Result<Done>> keepSession(QString principal, QString sessionId,
                                           std::shared_ptr<workspace::Workspace> workspace) override;
 
 private:
+    void hearOfHomes();
     template <typename T>
     OneShot<T> inWorker(std::function<Result<T>()> work);
     Contents &contents() { return keepsSessions() ? static_cast<Contents &>(m_inDatabase) : m_onDisk; }
@@ -66,6 +68,7 @@ private:
     QByteArray m_slugKey; // makes the chart slugs of other principals unguessable
     QByteArray m_linkKey;
     QString m_home;                        // this disk, as power.session_homes names it
+    Moved m_moved;
     QHash<QString, qint64> m_charged;      // session -> bytes stored for it, at most
     std::unique_ptr<storage::WriteBehind> m_journal;
     QThreadPool m_workers;

@@ -55,13 +55,19 @@ const Endpoint *endpointFor(const Endpoints &endpoints, QByteArrayView method)
     return method == QByteArrayView("HEAD") ? forGet : nullptr;
 }
 
-QByteArray allowOf(const Endpoints &endpoints)
+// `also` may be null.
+QByteArray allowOf(const Endpoints &endpoints, const Endpoints *also)
 {
     QByteArrayList methods;
-    for (const auto &endpoint : endpoints) {
-        methods.append(endpoint->method);
-        if (endpoint->method == "GET" && !endpointFor(endpoints, "HEAD")->method.startsWith("HEAD"))
-            methods.append(QByteArrayLiteral("HEAD"));
+    for (const Endpoints *each : {&endpoints, also}) {
+        if (!each)
+            continue;
+        for (const auto &endpoint : *each) {
+            if (!methods.contains(endpoint->method))
+                methods.append(endpoint->method);
+            if (endpoint->method == "GET" && !endpointFor(*each, "HEAD")->method.startsWith("HEAD"))
+                methods.append(QByteArrayLiteral("HEAD"));
+        }
     }
     if (!methods.contains("OPTIONS"))
         methods.append(QByteArrayLiteral("OPTIONS"));
@@ -78,6 +84,7 @@ struct Dispatcher::Node {
 
     struct Found {
         const routing::Endpoints *endpoints = nullptr;
+        const routing::Endpoints *also = nullptr; // match the path too; asked when the first do not have the method
         QVarLengthArray<QStringView, 8> values;
     };
 
@@ -101,9 +108,10 @@ struct Dispatcher::Node {
         }
         const QStringView last = segments.back();
         const auto tail = segments.size() - at > 1 ? tails.find(last) : tails.end();
-        if (tail != tails.end() && (rest.empty() || endpointFor(tail->second, method))) {
+        if (tail != tails.end() && (endpointFor(tail->second, method) || !endpointFor(rest, method))) {
             found.values.append(QStringView(segment.data(), last.data() - 1 - segment.data()));
             found.endpoints = &tail->second;
+            found.also = &rest;
             return true;
         }
         if (rest.empty())
@@ -119,6 +127,7 @@ Dispatcher::~Dispatcher() = default;
 
 void Dispatcher::add(QByteArray method, const QString &pattern, Handler handler, RouteOptions options)
 {
+    m_all.append({method, pattern, options.about});
     auto endpoint = std::make_unique<Endpoint>(
         Endpoint{std::move(method), std::move(handler), std::move(options), {}});
     Node *node = m_root.get();
@@ -156,7 +165,7 @@ Dispatcher::Match Dispatcher::find(QByteArrayView method, const QString &path) c
         return match;
     const Endpoint *endpoint = endpointFor(*found.endpoints, method);
     if (!endpoint) {
-        match.allow = allowOf(*found.endpoints);
+        match.allow = allowOf(*found.endpoints, found.also);
         match.options = &found.endpoints->front()->options;
         return match;
     }

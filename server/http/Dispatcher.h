@@ -1,6 +1,7 @@
 // The route table: a trie by path segment, then by method; no regular expressions.
 #pragma once
 #include "http/Exchange.h"
+#include "http/RouteAbout.h"
 
 namespace power::http {
 
@@ -12,6 +13,7 @@ struct RouteOptions {
     QByteArray corsExpose;             // Access-Control-Expose-Headers
     bool anyOrigin = false;            // skip the Origin/Host check (public downloads)
     Headers optionsFields;             // further fields of the answer to OPTIONS
+    RouteAbout about;                  // for the API description; routes that run an operation leave it empty
 };
 
 // Dispatcher: filled at start, then read only. Thread: the event loop's.
@@ -33,9 +35,18 @@ public:
     };
     Match find(QByteArrayView method, const QString &path) const;
 
+    struct Listed {
+        QByteArray method;
+        QString pattern;
+        RouteAbout about;
+    };
+    // Every route, in the order they were added.
+    const QList<Listed> &all() const { return m_all; }
+
 private:
     struct Node;
     std::unique_ptr<Node> m_root;
+    QList<Listed> m_all;
 };
 
 } // namespace power::http

@@ -209,20 +209,34 @@ void Endpoint::addRoutes(http::Dispatcher &dispatcher)
     options.corsExpose = "Mcp-Session-Id, WWW-Authenticate";
     const QString mcp = QStringLiteral("/mcp");
     const QString sse = QStringLiteral("/mcp/sse");
-    dispatcher.add("POST", mcp, [this](http::ExchangePtr exchange) { post(std::move(exchange), Door::Mcp); }, options);
-    dispatcher.add("GET", mcp, [this](http::ExchangePtr exchange) { get(std::move(exchange)); }, options);
-    dispatcher.add("DELETE", mcp, [this](http::ExchangePtr exchange) { remove(std::move(exchange)); }, options);
-    dispatcher.add("POST", sse, [this](http::ExchangePtr exchange) { post(std::move(exchange), Door::Sse); }, options);
-    dispatcher.add("GET", sse, [this](http::ExchangePtr exchange) { openStream(std::move(exchange)); }, options);
-    dispatcher.add("DELETE", sse, [](http::ExchangePtr exchange) {
-        refuseMethod(exchange, QStringLiteral("Send JSON-RPC messages with POST."));
-    }, options);
-    dispatcher.add("POST", QStringLiteral("/mcp/messages"), [this](http::ExchangePtr exchange) { postToStream(std::move(exchange)); },
-                   options);
+    const auto add = [&](const char *method, const QString &pattern, http::RouteAbout about, http::Handler handler) {
+        about.group = "mcp";
+        options.about = std::move(about);
+        dispatcher.add(method, pattern, std::move(handler), options);
+    };
+    const http::RouteAbout message{.summary = "One MCP message (JSON-RPC), or a batch of the older protocols.",
+                                   .text = "Every protocol version from 2024-11-05 to 2026-07-28.",
+                                   .bodyType = "application/json",
+                                   .replies = {{200, "The answer, as JSON or as events.", "application/json"},
+                                               {202, "A notification was taken."},
+                                               {401, "The server asks for a key (MCP_AUTH)."},
+                                               {404, "The session has ended; initialize again."}}};
+    const http::RouteAbout stream{.summary = "Messages of the server as events.",
+                                  .replies = {{200, "Events.", "text/event-stream"}, {404, "The session has ended."}}};
+    add("POST", mcp, message, [this](http::ExchangePtr exchange) { post(std::move(exchange), Door::Mcp); });
+    add("GET", mcp, stream, [this](http::ExchangePtr exchange) { get(std::move(exchange)); });
+    add("DELETE", mcp, {.summary = "End an MCP session.", .replies = {{204, "Ended."}, {404, "There is no such session."}}},
+        [this](http::ExchangePtr exchange) { remove(std::move(exchange)); });
+    add("POST", sse, message, [this](http::ExchangePtr exchange) { post(std::move(exchange), Door::Sse); });
+    add("GET", sse, stream, [this](http::ExchangePtr exchange) { openStream(std::move(exchange)); });
+    add("DELETE", sse, {.summary = "Refused: this door has no sessions to end.", .replies = {{405, "Send messages with POST."}}},
+        [](http::ExchangePtr exchange) { refuseMethod(exchange, QStringLiteral("Send JSON-RPC messages with POST.")); });
+    add("POST", QStringLiteral("/mcp/messages"), message, [this](http::ExchangePtr exchange) { postToStream(std::move(exchange)); });
     // Clients look for an authorization server here and need to read that there is none.
+    const http::RouteAbout none{.summary = "Says that there is no authorization server here.", .replies = {{404, "There is none."}}};
     for (const char *method : {"GET", "POST"}) {
-        dispatcher.add(method, QStringLiteral("/.well-known/{path*}"), [](http::ExchangePtr e) { notFound(e); }, options);
-        dispatcher.add(method, QStringLiteral("/register"), [](http::ExchangePtr e) { notFound(e); }, options);
+        add(method, QStringLiteral("/.well-known/{path*}"), none, [](http::ExchangePtr e) { notFound(e); });
+        add(method, QStringLiteral("/register"), none, [](http::ExchangePtr e) { notFound(e); });
     }
 }
 

@@ -66,6 +66,58 @@ QJsonObject answers()
             {QStringLiteral("503"), answer("Busy or not available now; see Retry-After.")}};
 }
 
+QString idOf(const QByteArray &method, const QString &pattern)
+{
+    QString path = pattern.mid(1);
+    path.remove(u'{').remove(u'}').remove(u'*').replace(u'/', u'_');
+    return QStringLiteral("%1_%2").arg(QString::fromLatin1(method).toLower(), path);
+}
+
+// A route that runs no operation, by what it says of itself.
+QJsonObject describe(const http::Dispatcher::Listed &route)
+{
+    const http::RouteAbout &about = route.about;
+    QStringList inPath = parametersOf(route.pattern);
+    QJsonArray parameters;
+    const auto add = [&parameters](const QString &name, const char *in, bool required, const char *type, const char *text) {
+        parameters.append(QJsonObject{{QStringLiteral("name"), name},
+                                      {QStringLiteral("in"), QLatin1String(in)},
+                                      {QStringLiteral("required"), required},
+                                      {QStringLiteral("schema"), QJsonObject{{QStringLiteral("type"), QLatin1String(type)},
+                                                                             {QStringLiteral("description"), QLatin1String(text)}}}});
+    };
+    for (const http::RouteAbout::Field &field : about.fields) {
+        const bool path = qstrcmp(field.in, "path") == 0;
+        add(QLatin1String(field.name), field.in, path || field.required, field.type, field.text);
+        if (path)
+            inPath.removeOne(QLatin1String(field.name));
+    }
+    for (const QString &name : std::as_const(inPath))
+        add(name, "path", true, "string", "");
+    QJsonObject replies;
+    for (const http::RouteAbout::Reply &reply : about.replies) {
+        QJsonObject answer{{QStringLiteral("description"), QLatin1String(reply.text)}};
+        const char *type = *reply.type == '\0' && reply.status >= 400 ? "application/json" : reply.type;
+        if (*type != '\0')
+            answer.insert(QStringLiteral("content"), QJsonObject{{QLatin1String(type), QJsonObject()}});
+        replies.insert(QString::number(reply.status), answer);
+    }
+    QJsonObject out{{QStringLiteral("operationId"), idOf(route.method, route.pattern)},
+                    {QStringLiteral("summary"), QLatin1String(about.summary)},
+                    {QStringLiteral("description"), QLatin1String(about.text)},
+                    {QStringLiteral("tags"), QJsonArray{QLatin1String(about.group)}},
+                    {QStringLiteral("responses"), replies}};
+    if (!parameters.isEmpty())
+        out.insert(QStringLiteral("parameters"), parameters);
+    if (*about.bodyType != '\0')
+        out.insert(QStringLiteral("requestBody"),
+                   QJsonObject{{QStringLiteral("required"), true},
+                               {QStringLiteral("content"), QJsonObject{{QLatin1String(about.bodyType), QJsonObject()}}}});
+    if (about.open)
+        out.insert(QStringLiteral("security"), QJsonArray());
+    return out;
+}
+
 QJsonObject describe(const Route &route, const Operation &operation)
 {
     const QStringList inPath = pathParameters(route);
@@ -87,9 +139,7 @@ QJsonObject describe(const Route &route, const Operation &operation)
         }
     }
     QJsonObject out{
-        {QStringLiteral("operationId"), QStringLiteral("%1_%2").arg(
-             QString::fromLatin1(route.method).toLower(),
-             QString::fromLatin1(route.pattern).mid(1).remove(u'{').remove(u'}').remove(u'*').replace(u'/', u'_'))},
+        {QStringLiteral("operationId"), idOf(route.method, QString::fromLatin1(route.pattern))},
         {QStringLiteral("summary"), QLatin1String(route.summary)},
         {QStringLiteral("description"), operation.description},
         {QStringLiteral("tags"), QJsonArray{operation.toolset.isEmpty() ? QStringLiteral("core") : operation.toolset}},
@@ -111,16 +161,17 @@ QJsonObject describe(const Route &route, const Operation &operation)
 }
 } // namespace
 
-QJsonObject openApiDocument(const operations::Registry &registry, const QString &version)
+QJsonObject openApiDocument(const operations::Registry &registry, const QString &version, const QList<http::Dispatcher::Listed> &served)
 {
     QJsonObject paths;
-    for (const Route &route : routes()) {
-        const Operation *operation = registry.find(QLatin1String(route.operation));
-        if (!operation)
+    for (const http::Dispatcher::Listed &listed : served) {
+        const Route *route = findRoute(listed.method, listed.pattern);
+        const Operation *operation = route ? registry.find(QLatin1String(route->operation)) : nullptr;
+        if (route && !operation)
             continue;
-        const QString path = QString::fromLatin1(route.pattern).remove(u'*');
+        const QString path = QString(listed.pattern).remove(u'*');
         QJsonObject methods = paths.value(path).toObject();
-        methods.insert(QString::fromLatin1(route.method).toLower(), describe(route, *operation));
+        methods.insert(QString::fromLatin1(listed.method).toLower(), route ? describe(*route, *operation) : describe(listed));
         paths.insert(path, methods);
     }
     const QJsonObject schemes{
@@ -135,7 +186,7 @@ QJsonObject openApiDocument(const operations::Registry &registry, const QString 
          QJsonObject{{QStringLiteral("title"), QStringLiteral("Power Interpreter")},
                      {QStringLiteral("version"), version},
                      {QStringLiteral("description"),
-                      QStringLiteral("JSON routes of the server. The same operations are MCP tools on /mcp.")}}},
+                      QStringLiteral("Every route of the server. What the JSON routes do, MCP tools on /mcp do as well.")}}},
         {QStringLiteral("security"), QJsonArray{QJsonObject{{QStringLiteral("apiKey"), QJsonArray()}},
                                                 QJsonObject{{QStringLiteral("bearer"), QJsonArray()}}}},
         {QStringLiteral("components"), QJsonObject{{QStringLiteral("securitySchemes"), schemes}}},

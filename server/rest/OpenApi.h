@@ -1,10 +1,11 @@
-// OpenAPI 3.1 of the JSON routes, from the route table and the declarations.
+// OpenAPI 3.1 of everything that is served: routes that run an operation by its declaration, others by their RouteAbout.
 #pragma once
+#include "http/Dispatcher.h"
 #include "operations/Operation.h"
 
 namespace power::rest {
 
-// Routes whose operation is not registered are left out.
-QJsonObject openApiDocument(const operations::Registry &registry, const QString &version);
+// Of all routes in `served`; those whose operation is not registered are left out.
+QJsonObject openApiDocument(const operations::Registry &registry, const QString &version, const QList<http::Dispatcher::Listed> &served);
 
 } // namespace power::rest

@@ -8,7 +8,7 @@ namespace power::rest {
 // What GET /health answers; called per request, must not block.
 using HealthProvider = std::function<QJsonObject()>;
 
-// GET /, /health, /openapi.json, /docs, /redoc. `openApi` is the document as text.
-void addPages(http::Dispatcher &dispatcher, const QString &version, HealthProvider health, QByteArray openApi);
+// GET /, /health, /openapi.json, /docs, /redoc. `openApi` gives the description; called once, with the first request for it.
+void addPages(http::Dispatcher &dispatcher, const QString &version, HealthProvider health, std::function<QJsonObject()> openApi);
 
 } // namespace power::rest

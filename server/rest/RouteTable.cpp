@@ -74,14 +74,29 @@ const QList<Route> &routes()
     return table;
 }
 
-QStringList pathParameters(const Route &route)
+const Route *findRoute(const QByteArray &method, const QString &pattern)
+{
+    for (const Route &route : routes()) {
+        if (method == route.method && pattern == QLatin1String(route.pattern))
+            return &route;
+    }
+    return nullptr;
+}
+
+QStringList parametersOf(const QString &pattern)
 {
     QStringList names;
-    for (const QString &segment : QString::fromLatin1(route.pattern).split(u'/')) {
+    const QStringList segments = pattern.split(u'/');
+    for (const QString &segment : segments) {
         if (segment.startsWith(u'{'))
             names << segment.mid(1).chopped(segment.endsWith(QLatin1String("*}")) ? 2 : 1);
     }
     return names;
+}
+
+QStringList pathParameters(const Route &route)
+{
+    return parametersOf(QString::fromLatin1(route.pattern));
 }
 
 } // namespace power::rest

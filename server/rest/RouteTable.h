@@ -24,7 +24,11 @@ struct Route {
 // In the order of the API page.
 const QList<Route> &routes();
 
+// Null when that route is not in the table.
+const Route *findRoute(const QByteArray &method, const QString &pattern);
+
 // Names in braces of a pattern.
+QStringList parametersOf(const QString &pattern);
 QStringList pathParameters(const Route &route);
 
 } // namespace power::rest

@@ -32,6 +32,7 @@ QCoro::Task<Result<Done>> SessionService::prepare(SessionKey key)
     }
     const QPointer<SessionService> self(this);
     m_preparing.insert(text, {});
+    const quint64 takeovers = m_takeovers;
     const QString principal = key.principal, id = key.id;
     const bool hasDirectory = m_workspaces.exists(key.slug, key.id);
     Result<Done> ready = Done{};
@@ -57,12 +58,22 @@ QCoro::Task<Result<Done>> SessionService::prepare(SessionKey key)
                              QStringLiteral("Try again; nothing of them is lost."));
         }
     }
-    if (ready && elsewhere && (hasDirectory || *elsewhere))
+    if (ready && elsewhere && (hasDirectory || *elsewhere) && takeovers == m_takeovers)
         m_prepared.insert(text);
     const QList<OneShot<Done>> waiting = m_preparing.take(text);
     for (const OneShot<Done> &turn : waiting)
         turn.resolve(ready);
     co_return ready;
+}
+
+// Another server has the newest state of that session's files (no name: of any session, perhaps).
+void SessionService::forgetPrepared(const QString &principal, const QString &sessionId)
+{
+    ++m_takeovers;
+    if (sessionId.isEmpty())
+        m_prepared.clear();
+    else
+        m_prepared.remove(SessionKey{principal, {}, sessionId}.text());
 }
 
 void SessionService::noteFiles(const std::shared_ptr<LiveSession> &session)

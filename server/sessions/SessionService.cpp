@@ -52,6 +52,11 @@ SessionService::SessionService(Config config, supervisor::KernelHost &host, work
         m_idleTimer.start(30s);
     }
     connect(&m_keepTimer, &QTimer::timeout, this, &SessionService::keepDueFiles);
+    const QPointer<SessionService> self(this);
+    m_files.whenMoved([self](const QString &principal, const QString &sessionId) {
+        if (self)
+            self->forgetPrepared(principal, sessionId);
+    });
 }
 
 SessionService::~SessionService() = default;

@@ -121,6 +121,7 @@ private:
     QCoro::Task<> keepWholeOutput(std::shared_ptr<LiveSession> session, std::shared_ptr<RunReport> report);
     void evictExpired();
     // Where the database keeps the files of sessions: what a run changed is there some seconds later at the latest.
+    void forgetPrepared(const QString &principal, const QString &sessionId);
     void noteFiles(const std::shared_ptr<LiveSession> &session);
     void keepDueFiles();
     QCoro::Task<Result<Done>> keepFiles(std::shared_ptr<LiveSession> session);
@@ -135,6 +136,7 @@ private:
     QHash<QString, std::shared_ptr<LiveSession>> m_live;
     QSet<QString> m_prepared;                            // key text: its files are on this disk
     QHash<QString, QList<OneShot<Done>>> m_preparing;    // and who waits for that
+    quint64 m_takeovers = 0;                             // by other servers, as far as told
     QTimer m_keepTimer;
     QTimer m_idleTimer;
     bool m_stopping = false;

@@ -214,8 +214,17 @@ QCoro::Task<bool> Snapshots::save(std::shared_ptr<LiveSession> session)
         if (!waited)
             co_return false;
     }
-    if (!session->snapshot.isDirty())
-        co_return true;
+    if (!session->snapshot.isDirty()) {
+        if (session->snapshot.cell < 0)
+            co_return true;
+        // It may have made room for others meanwhile.
+        const SessionKey key = session->key;
+        const QString latest;
+        const Result<SnapshotFacts> stored = co_await facts(key, latest);
+        if (session->snapshot.isDirty() || (stored && stored->size > 0) || (!stored && stored.error().code != ErrorCode::NotFound))
+            co_return !session->snapshot.isDirty();
+        session->snapshot.saved = session->snapshot.changes - 1;
+    }
     if (!session->kernelAlive() || session->snapshot.saving)
         co_return false;
     const bool written = co_await write(session);

@@ -67,7 +67,8 @@ public:
         co_return std::any_cast<T>(std::move(got).value());
     }
 
-    // LISTEN on a channel of the Listen lane, again after every reconnect (what was sent in between is lost).
+    // LISTEN on a channel of the Listen lane, again after every reconnect. What was sent in between is lost; that it may
+    // have been is told by notified() without a payload, as is the beginning.
     void listen(const QString &channel);
 
 Q_SIGNALS:

@@ -133,8 +133,11 @@ void Worker::subscribe(QSqlDatabase &connection)
         if (std::exchange(m_listenAgain, false))
             channels = m_channels;
     }
-    for (QString channel : channels)
-        script(connection, "LISTEN \"" + channel.replace(u'"', QStringLiteral("\"\"")).toUtf8() + '"').ok();
+    for (const QString &channel : std::as_const(channels)) {
+        const QString quoted = QString(channel).replace(u'"', QStringLiteral("\"\""));
+        if (script(connection, "LISTEN \"" + quoted.toUtf8() + '"'))
+            m_reports.notified(channel, {});
+    }
 }
 
 void Worker::close(QSqlDatabase &connection)

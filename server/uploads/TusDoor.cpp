@@ -1,6 +1,7 @@
 #include "uploads/TusDoor.h"
 #include "base/Ids.h"
 #include "base/Offload.h"
+#include "uploads/TusAbout.h"
 #include "uploads/TusHeaders.h"
 #include "workspace/Names.h"
 #include <QLocale>
@@ -392,15 +393,18 @@ void addTusRoutes(http::Dispatcher &dispatcher, ContextPtr context)
     options.optionsFields.add("Tus-Extension", "creation,creation-with-upload,expiration,checksum,termination,concatenation");
     options.optionsFields.add("Tus-Max-Size", QByteArray::number(context->most()));
     options.optionsFields.add("Tus-Checksum-Algorithm", Checksum::algorithms);
-    http::RouteOptions streamed = options;
-    streamed.streamBody = true;
     const QString all = QStringLiteral("/api/uploads"), one = QStringLiteral("/api/uploads/{id}");
-    dispatcher.add("POST", all, [context](ExchangePtr exchange) { create(context, std::move(exchange)); }, streamed);
-    dispatcher.add("PATCH", one, [context](ExchangePtr exchange) { append(context, std::move(exchange)); }, streamed);
-    dispatcher.add("POST", one, [context](ExchangePtr exchange) { overridden(context, std::move(exchange)); }, streamed);
-    dispatcher.add("HEAD", one, [context](ExchangePtr exchange) { look(context, std::move(exchange)); }, options);
-    dispatcher.add("GET", one, [context](ExchangePtr exchange) { look(context, std::move(exchange)); }, options);
-    dispatcher.add("DELETE", one, [context](ExchangePtr exchange) { terminate(context, std::move(exchange)); }, options);
+    const auto add = [&](const char *method, const QString &pattern, bool streams, http::RouteAbout about, auto serve) {
+        options.streamBody = streams;
+        options.about = std::move(about);
+        dispatcher.add(method, pattern, [context, serve](ExchangePtr exchange) { serve(context, std::move(exchange)); }, options);
+    };
+    add("POST", all, true, aboutCreating(), create);
+    add("PATCH", one, true, aboutAppending(), append);
+    add("POST", one, true, aboutOverriding(), overridden);
+    add("HEAD", one, false, aboutHead(), look);
+    add("GET", one, false, aboutLooking(), look);
+    add("DELETE", one, false, aboutTerminating(), terminate);
 }
 
 } // namespace power::uploads

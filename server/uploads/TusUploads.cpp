@@ -197,7 +197,8 @@ QCoro::Task<Result<TusTurnPtr>> TusUploads::turn(QString id, QString principal)
     const std::shared_ptr<Entry> entry = m_entries.value(id);
     const auto unknown = [&id] {
         return fail(ErrorCode::NotFound, QStringLiteral("There is no upload \"%1\".").arg(id.left(80)),
-                    QStringLiteral("Uploads are forgotten a while after their last request; begin a new one."));
+                    QStringLiteral("Unfinished uploads are forgotten a day after their last request, and with the disk of the "
+                                   "server they were begun at; begin a new one."));
     };
     if (!entry || entry->upload.principal != principal)
         co_return unknown();

@@ -5,6 +5,8 @@
 #include <QJsonDocument>
 #include <QEventLoop>
 #include <QNetworkReply>
+#include <QRegularExpression>
+#include <QSet>
 #include <QTest>
 #include <algorithm>
 #include <csignal>
@@ -44,6 +46,49 @@ private Q_SLOTS:
         QVERIFY(health.value(QStringLiteral("ready")).toBool());
         QVERIFY(!health.value(QStringLiteral("sandbox")).toObject().value(QStringLiteral("tier")).toString().isEmpty());
         QVERIFY(health.value(QStringLiteral("version")).toString().startsWith(u"4."));
+    }
+
+    // Every path that is described is answered with the methods described, and none but those.
+    void everyRouteIsDescribed()
+    {
+        const QJsonObject api = QJsonDocument::fromJson(m_server->http("GET", QStringLiteral("/openapi.json"))).object();
+        const QJsonObject paths = api.value(QStringLiteral("paths")).toObject();
+        for (const char *needed : {"/api/files/{session_id}/{path}/content", "/api/sessions/{session_id}/archive", "/api/uploads",
+                                   "/api/uploads/{id}", "/dl/{id}", "/dl/{id}/{name}", "/charts/{session}/{name}", "/api/execute", "/api/files/upload",
+                                   "/mcp", "/mcp/sse", "/mcp/messages", "/health", "/openapi.json", "/docs", "/"})
+            QVERIFY2(paths.contains(QLatin1String(needed)), needed);
+        QSet<QString> ids;
+        for (auto each = paths.begin(); each != paths.end(); ++each) {
+            QString path = each.key();
+            static const QRegularExpression inBraces(QStringLiteral("\\{[^}]*\\}"));
+            path.replace(inBraces, QStringLiteral("x"));
+            QNetworkAccessManager network;
+            QNetworkReply *reply = network.sendCustomRequest(QNetworkRequest(m_server->url().resolved(QUrl(path))), "OPTIONS");
+            QEventLoop loop;
+            connect(reply, &QNetworkReply::finished, &loop, &QEventLoop::quit);
+            loop.exec();
+            const QByteArrayList allowed = reply->rawHeader("Allow").toLower().split(',');
+            reply->deleteLater();
+            const QJsonObject described = each.value().toObject();
+            QSet<QString> served, named;
+            for (const QByteArray &method : allowed)
+                served.insert(QString::fromLatin1(method.trimmed()));
+            served.remove(QStringLiteral("options"));
+            for (auto method = described.begin(); method != described.end(); ++method) {
+                const QJsonObject about = method.value().toObject();
+                named.insert(method.key());
+                QVERIFY2(!about.value(QStringLiteral("summary")).toString().isEmpty() && !about.value(QStringLiteral("tags"))[0].toString().isEmpty()
+                             && !about.value(QStringLiteral("responses")).toObject().isEmpty(), qPrintable(each.key()));
+                const QString id = about.value(QStringLiteral("operationId")).toString();
+                QVERIFY2(!ids.contains(id), qPrintable(id));
+                ids.insert(id);
+            }
+            if (named.contains(QStringLiteral("get")) && !named.contains(QStringLiteral("head")))
+                served.remove(QStringLiteral("head")); // it comes with GET
+            if (each.key().endsWith(u"/{path}/content"))
+                QVERIFY(served.remove(QStringLiteral("delete"))); // of a file that is named "content"
+            QVERIFY2(served == named, qPrintable(each.key() + u' ' + QStringList(served.values()).join(u',')));
+        }
     }
 
     void restAndMcpAreTheSameSession()

@@ -50,7 +50,7 @@ class TestMcpHttp : public QObject
         config.maxBody = 4096;
         m_endpoint = std::make_unique<Endpoint>(m_registry, doors::openAuthenticator({}), config);
         m_endpoint->addRoutes(*m_routes);
-        rest::addPages(*m_routes, QStringLiteral("4.0.0"), [] { return QJsonObject(); }, "{}");
+        rest::addPages(*m_routes, QStringLiteral("4.0.0"), [] { return QJsonObject(); }, [] { return QJsonObject(); });
         m_server = std::make_unique<http::HttpServer>(*m_routes);
         QVERIFY(m_server->listen({}).ok());
     }

@@ -100,9 +100,13 @@ private Q_SLOTS:
         m_registry.add(operation("list_files", {session}));
         m_registry.add(operation("delete_file", {argument("filename", true), session}));
         rest::addRoutes(m_dispatcher, m_registry, doors::keyAuthenticator(access::ApiKeyGate("secret"), {}), {});
-        const QByteArray api = QJsonDocument(rest::openApiDocument(m_registry, QStringLiteral("4.0.0"))).toJson();
         rest::addPages(m_dispatcher, QStringLiteral("4.0.0"),
-                       [] { return QJsonObject{{QStringLiteral("status"), QStringLiteral("healthy")}}; }, api);
+                       [] { return QJsonObject{{QStringLiteral("status"), QStringLiteral("healthy")}}; },
+                       [this] { return rest::openApiDocument(m_registry, QStringLiteral("4.0.0"), m_dispatcher.all()); });
+        http::RouteOptions options; // described by itself, and added after the page
+        options.about = {.group = "files", .summary = "Bytes.", .fields = {{"path", "path", "Where."}, {"Range", "header", "Parts."}},
+                         .bodyType = "application/octet-stream", .replies = {{200, "All.", "text/plain"}, {204, "None."}, {404, "Gone."}}, .open = true};
+        m_dispatcher.add("PUT", QStringLiteral("/api/raw/{session_id}/{path*}/content"), [](http::ExchangePtr) {}, options);
     }
     void init() { m_seen.clear(); }
 
@@ -206,7 +210,15 @@ private Q_SLOTS:
         const QJsonObject api = send("GET", QStringLiteral("/openapi.json"))->json();
         QCOMPARE(api.value(QStringLiteral("openapi")).toString(), QStringLiteral("3.1.0"));
         const QJsonObject paths = api.value(QStringLiteral("paths")).toObject();
-        QCOMPARE(paths.size(), 8);
+        QCOMPARE(paths.size(), 8 + 6);
+        const QJsonValue raw = paths[QStringLiteral("/api/raw/{session_id}/{path}/content")][QLatin1String("put")];
+        QCOMPARE(raw[QLatin1String("summary")].toString(), QStringLiteral("Bytes."));
+        QCOMPARE(raw[QLatin1String("parameters")].toArray().size(), 3);
+        QVERIFY(raw[QLatin1String("requestBody")][QLatin1String("content")].toObject().contains(QStringLiteral("application/octet-stream")));
+        QVERIFY(raw[QLatin1String("responses")][QLatin1String("200")][QLatin1String("content")].toObject().contains(QStringLiteral("text/plain")));
+        QVERIFY(!raw[QLatin1String("responses")][QLatin1String("204")].toObject().contains(QStringLiteral("content")));
+        QVERIFY(raw[QLatin1String("responses")][QLatin1String("404")][QLatin1String("content")].toObject().contains(QStringLiteral("application/json")));
+        QVERIFY(raw.toObject().value(QStringLiteral("security")).isArray());
         const QJsonObject execute = paths[QStringLiteral("/api/execute")].toObject()[QStringLiteral("post")].toObject();
         const QJsonValue schema = execute[QStringLiteral("requestBody")][QLatin1String("content")][QLatin1String("application/json")][QLatin1String("schema")];
         QVERIFY(schema[QLatin1String("properties")].toObject().contains(QStringLiteral("context")));

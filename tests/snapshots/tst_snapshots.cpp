@@ -213,8 +213,40 @@ private Q_SLOTS:
         QVERIFY2(two.contains(u"5 False") && two.contains(u"big (ndarray: too large: the snapshot may have 1 MB"), qPrintable(two));
     }
 
+    // SNAPSHOTS_TOTAL_MB: the oldest makes room, is told so, and is written again before its kernel goes.
+    void theCapOfAllStates()
+    {
+        QVERIFY(m_server.stop());
+        m_server.wipe();
+        QVERIFY2(m_server.start({QStringLiteral("--snapshots-total-mb"), QStringLiteral("8"), QStringLiteral("--tool-profile"), QStringLiteral("all")}), m_server.output().constData());
+        const auto size = [this](const char *session) { return QFile(snapshotFile(m_server, QLatin1String(session))).size(); };
+        const qint64 whole = 3'000'000;
+        for (const char *session : {"oldest", "middle", "newest"}) {
+            ok(QStringLiteral("import os; state = os.urandom(3_000_000); mark = 7"), QLatin1String(session));
+            QTRY_VERIFY_WITH_TIMEOUT(size(session) > whole, 30'000);
+        }
+        QCOMPARE(size("oldest"), 4096);
+        QVERIFY(size("middle") > whole);
+        // Larger than all: said in the log, and nobody makes room for it in vain.
+        ok(QStringLiteral("import os; state = os.urandom(12_000_000); mark = 7"), QStringLiteral("huge"));
+        QTRY_VERIFY_WITH_TIMEOUT(m_server.output().contains("no room for"), 30'000);
+        QVERIFY(size("middle") > whole && size("newest") > whole && size("huge") <= 0);
+        QVERIFY(ok(QStringLiteral("print(mark)"), QStringLiteral("oldest")).contains(u'7')); // its variables live on
+        QTRY_VERIFY_WITH_TIMEOUT(size("oldest") > whole, 30'000);
+        QTRY_COMPARE_WITH_TIMEOUT(size("middle"), 4096, 10'000);
+        m_server.kill();
+        QVERIFY2(m_server.start({QStringLiteral("--snapshots-total-mb"), QStringLiteral("8"), QStringLiteral("--tool-profile"), QStringLiteral("all")}), m_server.output().constData());
+        const QString dropped = ok(QStringLiteral("print('mark' in globals())"), QStringLiteral("middle"));
+        QVERIFY2(dropped.contains(u"False") && dropped.contains(u"make room") && dropped.contains(u"SNAPSHOTS_TOTAL_MB"), qPrintable(dropped));
+        for (const char *session : {"oldest", "newest"})
+            QVERIFY(ok(QStringLiteral("print(mark, len(state))"), QLatin1String(session)).contains(u"7 3000000"));
+        const QString huge = ok(QStringLiteral("print('mark' in globals())"), QStringLiteral("huge"));
+        QVERIFY2(huge.contains(u"False") && huge.contains(u"variables are gone"), qPrintable(huge));
+    }
+
     void withoutSnapshotsItIsSaid()
     {
+        ok(QStringLiteral("first = 'a'"), QStringLiteral("one"));
         QVERIFY(m_server.stop());
         QVERIFY2(m_server.start({QStringLiteral("--snapshot-max-mb"), QStringLiteral("0")}), m_server.output().constData());
         const QString answer = ok(QStringLiteral("print('first' in globals())"), QStringLiteral("one"));
