@@ -206,7 +206,8 @@ QCoro::Task<Result<FileRow>> StoredFiles::record(FileRow row, std::optional<Sess
     entry.insert(QStringLiteral("op"), QStringLiteral("put"));
     m_journal->append(entry);
     m_links.remember(row, true);
-    co_await m_journal->flush();
+    const Result<Done> durable = co_await m_journal->flush();
+    if (!durable) co_return Unexpected<Error>{durable.error()};
     co_return row;
 }
 
@@ -329,8 +330,8 @@ QCoro::Task<Result<Done>> StoredFiles::forget(QString principal, QString session
                        {QStringLiteral("principal"), principal},
                        {QStringLiteral("session_id"), sessionId},
                        {QStringLiteral("name"), name}});
-    co_await m_journal->flush();
-    co_return Done{};
+    const Result<Done> durable = co_await m_journal->flush();
+    co_return durable;
 }
 
 void StoredFiles::countDownload(const QString &id)

@@ -128,8 +128,8 @@ QCoro::Task<Result<Done>> SessionRecords::save(SessionInfo info)
     record.insert(QStringLiteral("description"), info.description);
     record.insert(QStringLiteral("metadata"), info.metadata);
     m_writer.append(record);
-    co_await m_writer.flush();
-    co_return Done{};
+    const Result<Done> durable = co_await m_writer.flush();
+    co_return durable;
 }
 
 QCoro::Task<Result<Done>> SessionRecords::remove(SessionKey key)
@@ -138,8 +138,8 @@ QCoro::Task<Result<Done>> SessionRecords::remove(SessionKey key)
     record.insert(QStringLiteral("kind"), QStringLiteral("delete"));
     m_writer.append(record);
     m_lastNote.remove(key.text());
-    co_await m_writer.flush();
-    co_return Done{};
+    const Result<Done> durable = co_await m_writer.flush();
+    co_return durable;
 }
 
 QCoro::Task<Result<QList<SessionInfo>>> SessionRecords::list(QString principal)
@@ -268,7 +268,9 @@ void SessionRecords::noteInputs(const QString &runId, const QList<ReadFile> &fil
 QCoro::Task<> SessionRecords::flush()
 {
     writeNoted();
-    co_await m_writer.flush();
+    const Result<Done> durable = co_await m_writer.flush();
+    if (!durable)
+        log::warning("records_not_durable", {{QStringLiteral("reason"), durable.error().message}});
 }
 
 template <typename T>

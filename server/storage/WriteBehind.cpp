@@ -1,7 +1,9 @@
 #include "storage/WriteBehind.h"
 #include "base/Log.h"
 #include "storage/InThread.h"
+#include <QDir>
 #include <QFile>
+#include <QFileInfo>
 #include <QJsonDocument>
 #include <QPointer>
 #include <deque>
@@ -17,10 +19,38 @@ constexpr std::chrono::milliseconds delay = 100ms, applyLimit = 10s, retryPause 
 constexpr int batchSize = 500, spoolAbove = 5'000, dropAbove = 50'000;
 constexpr qint64 batchBytes = 8 << 20, spoolAboveBytes = 32 << 20, dropAboveBytes = 128 << 20;
 
+// A new name is durable when its directory is.
+bool syncDirectory(const QString &path)
+{
+    const int descriptor = ::open(QFile::encodeName(path).constData(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const bool done = descriptor >= 0 && ::fsync(descriptor) == 0;
+    if (descriptor >= 0)
+        ::close(descriptor);
+    return done;
+}
+
+int createSpool(const QString &path)
+{
+    const QFileInfo facts(path);
+    if (!facts.dir().exists()) {
+        const QByteArray name = QFile::encodeName(facts.path());
+        if (!QDir().mkpath(facts.path()) || ::chmod(name.constData(), 0700) != 0 || !syncDirectory(QFileInfo(facts.path()).path()))
+            return -1;
+    }
+    const int descriptor = ::open(QFile::encodeName(path).constData(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    if (descriptor >= 0 && syncDirectory(facts.path()))
+        return descriptor;
+    if (descriptor >= 0)
+        ::close(descriptor);
+    return -1;
+}
+
 // Appends the lines and syncs; a failed append leaves the file as it was.
 bool appendLines(const QString &path, const QByteArray &lines)
 {
-    const int descriptor = ::open(QFile::encodeName(path).constData(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    int descriptor = ::open(QFile::encodeName(path).constData(), O_WRONLY | O_APPEND | O_CLOEXEC);
+    if (descriptor < 0 && errno == ENOENT)
+        descriptor = createSpool(path);
     if (descriptor < 0)
         return false;
     const off_t before = ::lseek(descriptor, 0, SEEK_END);
@@ -270,8 +300,14 @@ QCoro::Task<> WriteBehind::Private::pump()
     if (isRest)
         kick(retryPause);
     const QList<OneShot<Done>> done = std::exchange(waiting, {});
-    for (const auto &shot : done)
-        shot.resolve(Done{});
+    for (const auto &shot : done) {
+        if (memory.empty())
+            shot.resolve(Done{});
+        else
+            shot.resolve(fail(ErrorCode::Unavailable,
+                              QStringLiteral("The database is away, and the server's disk does not take what waits for it either."),
+                              QStringLiteral("Try again in a minute; tell the administrator if it stays so.")));
+    }
 }
 
 WriteBehind::WriteBehind(Database &database, QString spoolFile, Apply apply, QObject *parent)
@@ -323,16 +359,16 @@ qint64 WriteBehind::dropped() const { return d->dropped; }
 
 qint64 WriteBehind::spoolBytes() const { return d->spoolEnd - d->spoolOffset; }
 
-QCoro::Task<> WriteBehind::flush()
+QCoro::Task<Result<Done>> WriteBehind::flush()
 {
     if (pending() == 0)
-        co_return;
+        co_return Done{};
     OneShot<Done> shot;
     d->waiting += shot;
     d->pump();
     const std::chrono::milliseconds limit = 15s;
     const Result<Done> done = co_await shot.wait(limit);
-    Q_UNUSED(done)
+    co_return done;
 }
 
 } // namespace power::storage

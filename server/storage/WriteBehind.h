@@ -6,7 +6,7 @@
 namespace power::storage {
 
 // WriteBehind: append() returns at once. Batches go to `apply` in a Short-lane transaction, in order. While the
-// database is away records are appended to <spoolFile> (fsync per batch), and replayed in order before newer ones.
+// database is away records are appended to <spoolFile> (fsync per batch; its directory is made), and replayed in order before newer ones.
 // Bounded: above 5,000 records or 32 MiB in memory they go to the spool as well; when the disk refuses that too, the newest
 // above 50,000 or 128 MiB are dropped and counted. `apply` may see a record again after a crash or a lost COMMIT, so it must be idempotent
 // (ON CONFLICT DO NOTHING on the record's id). A record that can never be stored is dropped, counted and logged.
@@ -23,8 +23,9 @@ public:
     int pending() const;
     qint64 spoolBytes() const; // waiting on disk
     qint64 dropped() const;
-    // Everything appended so far is in the database or in the spool when it resolves.
-    QCoro::Task<> flush();
+    // Everything appended so far is in the database, or in the spool while that is away, when it resolves without an error. Errors: Unavailable
+    // (neither takes it, it waits in memory), Timeout (15 s).
+    QCoro::Task<Result<Done>> flush();
 
 private:
     class Private;

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 
-from rig import Server, processes
+from rig import Server
 
 
 def leader_of(session):

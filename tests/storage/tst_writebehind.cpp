@@ -97,7 +97,7 @@ private Q_SLOTS:
         QTRY_COMPARE_WITH_TIMEOUT(writer.pending(), 0, 5000);
         QCOMPARE(stored(), numbers(1, 1200));
         writer.append(numbered(1201));
-        QCoro::waitFor(writer.flush());
+        QVERIFY(test::await(writer.flush()));
         QCOMPARE(stored(), numbers(1, 1201));
         QCOMPARE(writer.dropped(), 0);
     }
@@ -108,12 +108,12 @@ private Q_SLOTS:
             WriteBehind writer(*m_database, spool(), insertAll);
             for (int number = 1; number <= 10; ++number)
                 writer.append(numbered(number));
-            QCoro::waitFor(writer.flush());
+            QVERIFY(test::await(writer.flush()));
             QCoro::waitFor(m_fixture.cluster().stop());
             QTRY_VERIFY_WITH_TIMEOUT(!m_database->isConnected(), 10'000);
             for (int number = 11; number <= 700; ++number)
                 writer.append(numbered(number));
-            QCoro::waitFor(writer.flush());
+            QVERIFY(test::await(writer.flush()));
             QCOMPARE(writer.pending(), 690);
             QVERIFY(QFile(spool()).size() > 690);
             for (int number = 701; number <= 710; ++number)
@@ -142,9 +142,32 @@ private Q_SLOTS:
         WriteBehind writer(*m_database, spool(), insertAll);
         for (const int number : {1, 2, -1, 3})
             writer.append(numbered(number));
-        QCoro::waitFor(writer.flush());
+        QVERIFY(test::await(writer.flush()));
         QCOMPARE(stored(), numbers(1, 3));
         QCOMPARE(writer.dropped(), 1);
+    }
+
+    // The server makes no directory for it, and is killed before the database is back.
+    void theSpoolMakesItsDirectory()
+    {
+        const QString path = m_fixture.path() + QStringLiteral("/not/there/yet");
+        Database away(Database::Config{QStringLiteral("postgres://nobody@127.0.0.1:1/none")});
+        WriteBehind writer(away, path, insertAll);
+        writer.append(numbered(1));
+        QVERIFY(test::await(writer.flush()));
+        QFile file(path);
+        QVERIFY(file.open(QIODevice::ReadOnly) && file.readAll().contains("1"));
+        QCOMPARE(QFileInfo(path).permission(QFile::ReadOther | QFile::ReadGroup), false);
+    }
+
+    void neitherDatabaseNorDiskIsNotDurable()
+    {
+        Database away(Database::Config{QStringLiteral("postgres://nobody@127.0.0.1:1/none")});
+        WriteBehind writer(away, QStringLiteral("/proc/none/spool"), insertAll);
+        writer.append(numbered(1));
+        const Result<Done> durable = test::await(writer.flush());
+        QVERIFY(!durable && durable.error().code == ErrorCode::Unavailable);
+        QCOMPARE(writer.pending(), 1);
     }
 
     void neitherDatabaseNorDiskDropsTheNewest()
