@@ -1,4 +1,6 @@
 #include "supervisor/TierProbe.h"
+#include "base/Log.h"
+#include "base/OneShot.h"
 #include <QCoroProcess>
 #include <QJsonDocument>
 #include <QProcess>
@@ -10,6 +12,8 @@ using namespace std::chrono_literals;
 
 namespace {
 constexpr auto kProbeTimeout = 20s;
+constexpr int kAttempts = 5;
+constexpr auto kFirstPause = 100ms; // doubled before each further attempt
 
 QProcessEnvironment probeEnvironment()
 {
@@ -72,6 +76,33 @@ Result<TierReport> decideTier(const HostConfig &config, const QJsonObject &probe
     return report;
 }
 
+namespace {
+// One run of the probe. `again`: it was ended from outside or too slow, which says nothing about the machine.
+QCoro::Task<Result<QJsonObject>> runProbe(QString program, QStringList arguments, bool *again)
+{
+    QProcess process;
+    process.setProcessEnvironment(probeEnvironment());
+    process.setProgram(program);
+    process.setArguments(arguments);
+    process.start(QIODevice::ReadOnly);
+    auto waiter = qCoro(process);
+    bool finished = co_await waiter.waitForStarted(kProbeTimeout);
+    if (finished)
+        finished = co_await waiter.waitForFinished(kProbeTimeout);
+    *again = process.error() != QProcess::FailedToStart && (!finished || process.exitStatus() != QProcess::NormalExit);
+    if (*again || !finished) {
+        const QString why = process.errorString();
+        process.kill();
+        co_return fail(ErrorCode::Unavailable, QStringLiteral("The sandbox probe %1 did not run: %2.").arg(program, why),
+                       QStringLiteral("Check the installation: the kernel program belongs beside the server."));
+    }
+    const QJsonDocument answer = QJsonDocument::fromJson(process.readAllStandardOutput());
+    if (!answer.isObject())
+        co_return fail(ErrorCode::Unavailable, QStringLiteral("The sandbox probe gave no answer (exit code %1).").arg(process.exitCode()));
+    co_return answer.object();
+}
+} // namespace
+
 QCoro::Task<Result<TierReport>> probeTier(HostConfig config)
 {
     QStringList arguments{QStringLiteral("probe")};
@@ -79,28 +110,22 @@ QCoro::Task<Result<TierReport>> probeTier(HostConfig config)
         arguments << QStringLiteral("--landlock") << QString::number(config.landlockAbi);
     if (!config.forcedTier.isEmpty())
         arguments << QStringLiteral("--tier") << config.forcedTier;
-    QProcess process;
-    process.setProcessEnvironment(probeEnvironment());
-    process.setProgram(config.kernelProgram);
-    process.setArguments(arguments);
-    process.start(QIODevice::ReadOnly);
-    auto waiter = qCoro(process);
-    bool finished = co_await waiter.waitForStarted(kProbeTimeout);
-    if (finished)
-        finished = co_await waiter.waitForFinished(kProbeTimeout);
-    if (!finished || process.exitStatus() != QProcess::NormalExit || process.error() == QProcess::FailedToStart) {
-        const QString why = process.errorString();
-        process.kill();
-        co_return fail(ErrorCode::Unavailable,
-                       QStringLiteral("The sandbox probe %1 did not run: %2.").arg(config.kernelProgram, why),
-                       QStringLiteral("Check the installation: the kernel program belongs beside the server."));
+    for (int attempt = 1;; ++attempt) {
+        const QString program = config.kernelProgram;
+        bool again = false;
+        const Result<QJsonObject> answer = co_await runProbe(program, arguments, &again);
+        if (answer) {
+            Result<TierReport> decided = decideTier(config, *answer);
+            co_return decided;
+        }
+        if (!again || attempt == kAttempts)
+            co_return Unexpected<Error>{answer.error()};
+        log::warning("sandbox_probe_again", {{QStringLiteral("reason"), answer.error().message}});
+        const OneShot<Done> pause;
+        const std::chrono::milliseconds rest = kFirstPause * (1 << attempt);
+        const Result<Done> paused = co_await pause.wait(rest);
+        Q_UNUSED(paused)
     }
-    const QJsonDocument answer = QJsonDocument::fromJson(process.readAllStandardOutput());
-    if (!answer.isObject()) {
-        co_return fail(ErrorCode::Unavailable, QStringLiteral("The sandbox probe gave no answer (exit code %1).").arg(process.exitCode()));
-    }
-    Result<TierReport> decided = decideTier(config, answer.object());
-    co_return decided;
 }
 
 } // namespace power::supervisor
