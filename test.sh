@@ -75,9 +75,9 @@ sanitized=(tst_frame tst_request_head tst_http_guard tst_http_streams tst_mcp ts
 run_sanitized() {
     local names
     names=$(IFS='|'; echo "${sanitized[*]}")
-    build_preset asan "$root" "$root/build/asan" "${sanitized[@]}" || return 1
+    build_preset asan "$root" "$root/build/asan" "${sanitized[@]}" power-interpreter power-kernel power-init || return 1
     (cd "$root/build/asan" && ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-        ctest --output-on-failure --no-tests=error --timeout 900 -R "^($names)\$" </dev/null)
+        ctest --output-on-failure --no-tests=error --timeout 900 -R "^($names|client_fuzz)\$" </dev/null)
 }
 run_sanitized >"$report/sanitized.log" 2>&1 && sanitized_ended="passed" || sanitized_ended="FAILED"
 run_benchmarks() {

@@ -285,9 +285,9 @@ QCoro::Task<Result<OpenedFile>> StoredFiles::openChart(QString sessionSlug, QStr
     const bool newer = known && m_links.isUnsaved(known->file.id) &&
                        (!row || !row->found || known->file.created > row->file.created);
     if (!row || newer) {
-            Result<OpenedFile> content = co_await opened(*known);
-            co_return content;
-        }
+        Result<OpenedFile> content = co_await opened(*known);
+        co_return content;
+    }
     Result<OpenedFile> content = co_await opened(*row);
     co_return content;
 }

@@ -48,6 +48,17 @@ Result<bool> read(const QString &text, const Field &field, std::bitset<Size> &bi
     }
     return text != u"*";
 }
+
+// Versions of Qt differ in what a time of day is that occurs twice or not at all. Here: the first; and as much later as
+// the clock was put forward.
+QDateTime utcOf(const QDate &date, const QTime &time, const QTimeZone &zone)
+{
+    const QDateTime local(date, time, Qt::UTC);
+    const int before = zone.offsetFromUtc(local.addDays(-1)), behind = zone.offsetFromUtc(local.addDays(1));
+    const QDateTime early = local.addSecs(-before), late = local.addSecs(-behind);
+    const bool isLate = zone.offsetFromUtc(early) != before && zone.offsetFromUtc(late) == behind;
+    return isLate ? late : early;
+}
 } // namespace
 
 Result<Cron> Cron::parse(const QString &text)
@@ -93,6 +104,18 @@ bool Cron::matchesDay(const QDate &date) const
     return day || weekday;
 }
 
+// Every hour means every hour that passes: also the one that a clock put back shows twice.
+QDateTime Cron::nextOfEveryHour(const QDate &date, const QDateTime &after, const QTimeZone &zone) const
+{
+    const QDateTime end = date.addDays(1).startOfDay(zone).toUTC();
+    const QDateTime begin = std::max(date.startOfDay(zone).toUTC(), after.toUTC().addSecs(60 - after.toUTC().time().second()));
+    for (QDateTime time = begin; time < end; time = time.addSecs(60)) {
+        if (m_minutes.test(std::size_t(time.toTimeZone(zone).time().minute())))
+            return QDateTime(time.date(), QTime(time.time().hour(), time.time().minute()), Qt::UTC);
+    }
+    return {};
+}
+
 QDateTime Cron::next(const QDateTime &after, const QTimeZone &zone) const
 {
     const QDateTime local = after.toTimeZone(zone);
@@ -100,15 +123,21 @@ QDateTime Cron::next(const QDateTime &after, const QTimeZone &zone) const
     for (QDate date = local.date(); date <= last; date = date.addDays(1)) {
         if (!matchesDay(date))
             continue;
+        if (m_hours.all()) {
+            const QDateTime time = nextOfEveryHour(date, after, zone);
+            if (time.isValid())
+                return time;
+            continue;
+        }
         for (std::size_t hour = 0; hour < 24; ++hour) {
             if (!m_hours.test(hour))
                 continue;
             for (std::size_t minute = 0; minute < 60; ++minute) {
                 if (!m_minutes.test(minute))
                     continue;
-                const QDateTime time(date, QTime(int(hour), int(minute)), zone);
+                const QDateTime time = utcOf(date, QTime(int(hour), int(minute)), zone);
                 if (time > after)
-                    return time.toUTC();
+                    return time;
             }
         }
     }

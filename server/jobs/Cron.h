@@ -13,12 +13,13 @@ class Cron
 public:
     // Also @hourly @daily @weekly @monthly @yearly. Error: InvalidArgument naming the field.
     static Result<Cron> parse(const QString &text);
-    // The first matching minute after `after`, in that zone; a time that a change of clocks leaves out happens with the
-    // next minute there is. Invalid when there is none within five years (30 February).
+    // The first matching minute after `after`, in that zone. A time of day happens once a day: one that a change of clocks
+    // leaves out as much later, one that it shows twice at the first. "*" hours pass as time does. Invalid when there is none within five years (30 February).
     QDateTime next(const QDateTime &after, const QTimeZone &zone) const;
 
 private:
     bool matchesDay(const QDate &date) const;
+    QDateTime nextOfEveryHour(const QDate &date, const QDateTime &after, const QTimeZone &zone) const;
 
     std::bitset<60> m_minutes;
     std::bitset<24> m_hours;

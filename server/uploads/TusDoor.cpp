@@ -264,6 +264,16 @@ QCoro::Task<> create(ContextPtr context, ExchangePtr exchange)
         exchange->reply(std::move(response));
 }
 
+// The upload that the request's path names, when its turn has come; null: answered.
+QCoro::Task<TusTurnPtr> turnOf(ContextPtr context, ExchangePtr exchange, QString principal)
+{
+    const QString id = exchange->request().parameters.value(QStringLiteral("id"));
+    const Result<TusTurnPtr> found = co_await context->resumable.turn(id, principal);
+    if (!found)
+        refuse(exchange, found.error());
+    co_return found ? *found : TusTurnPtr();
+}
+
 QCoro::Task<> append(ContextPtr context, ExchangePtr exchange)
 {
     operations::Caller caller;
@@ -282,12 +292,10 @@ QCoro::Task<> append(ContextPtr context, ExchangePtr exchange)
             co_return refuse(exchange, read.error());
         checksum = *read;
     }
-    const QString id = request.parameters.value(QStringLiteral("id"));
     const QString principal = caller.principal;
-    const Result<TusTurnPtr> found = co_await context->resumable.turn(id, principal);
-    if (!found)
-        co_return refuse(exchange, found.error());
-    const TusTurnPtr turn = *found;
+    const TusTurnPtr turn = co_await turnOf(context, exchange, principal);
+    if (!turn)
+        co_return;
     if (turn->upload().kind == TusUpload::Kind::Joined)
         co_return refuse(exchange, fail(ErrorCode::Forbidden, QStringLiteral("An upload that is joined of parts takes no bytes.")).error);
     if (*offset != turn->offset())
@@ -314,12 +322,10 @@ QCoro::Task<> look(ContextPtr context, ExchangePtr exchange)
     if (!enter(*context, exchange, &caller))
         co_return;
     const http::Request &request = exchange->request();
-    const QString id = request.parameters.value(QStringLiteral("id"));
     const QString principal = caller.principal;
-    const Result<TusTurnPtr> found = co_await context->resumable.turn(id, principal);
-    if (!found)
-        co_return refuse(exchange, found.error());
-    const TusTurnPtr turn = *found;
+    const TusTurnPtr turn = co_await turnOf(context, exchange, principal);
+    if (!turn)
+        co_return;
     Result<Done> done = co_await context->resumable.settle(turn);
     if (done) // one that could not be delivered when its last byte came
         done = co_await deliver(context, caller, turn);
@@ -354,12 +360,10 @@ QCoro::Task<> terminate(ContextPtr context, ExchangePtr exchange)
     operations::Caller caller;
     if (!enter(*context, exchange, &caller))
         co_return;
-    const QString id = exchange->request().parameters.value(QStringLiteral("id"));
     const QString principal = caller.principal;
-    const Result<TusTurnPtr> found = co_await context->resumable.turn(id, principal);
-    if (!found)
-        co_return refuse(exchange, found.error());
-    const TusTurnPtr turn = *found;
+    const TusTurnPtr turn = co_await turnOf(context, exchange, principal);
+    if (!turn)
+        co_return;
     const Result<Done> removed = co_await context->resumable.remove(turn);
     if (!removed)
         co_return refuse(exchange, removed.error());

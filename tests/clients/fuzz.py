@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Mutated valid requests over the MCP door of the server at POWER_URL: fuzz.py [--cases N] [--seed N]
 
-Every case must be answered within 10 seconds with a status the protocol names and, where it is JSON, one JSON-RPC message.
+Every case must be answered within a minute with a status the protocol names and, where it is JSON, one JSON-RPC message.
 Prints how many cases reached a handler (their answer is a result); below 30 % the run fails, because then it tests only the
 first check. Without --cases: 4,000, or 100,000 with POWER_TEST_FULL=1. Standard library only.
 """
@@ -137,7 +137,7 @@ class Wire:
 
     def ask(self, method, path, headers, data):
         if self.socket is None:
-            self.socket, self.buffer = socket.create_connection((TARGET.hostname, TARGET.port), 10), b""
+            self.socket, self.buffer = socket.create_connection((TARGET.hostname, TARGET.port), 60), b""
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         lines = [f"{method} {path} HTTP/1.1", f"Host: {TARGET.netloc}", f"Content-Length: {len(data)}"] + [f"{n}: {v}" for n, v in headers.items()]
         try:

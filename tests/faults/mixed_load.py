@@ -52,7 +52,8 @@ class Client(threading.Thread):
         told = json.dumps([answer.get("kernel_info"), answer.get("failure"), answer.get("notes"), answer.get("error_message")])
         if not answer["success"]:
             self.losses.append(told)
-            if not answer.get("kernel_info", {}).get("session_persisted"):
+            # Gone with the kernel, or gone back to a checkpoint: both say what is lost.
+            if not answer.get("kernel_info", {}).get("session_persisted") or (answer.get("failure") or {}).get("lost"):
                 self.lost_by_failure = told
             return
         self.files.append(number)

@@ -34,6 +34,14 @@ private Q_SLOTS:
         row("never", "0 0 30 2 *", "2026-03-01T00:00:00Z", "");
         row("yearly", "@yearly", "2026-03-01T00:00:00Z", "2027-01-01T00:00:00Z");
         row("zone", "0 9 * * *", "2026-01-15T00:00:00Z", "2026-01-15T08:00:00Z", "Europe/Vienna");
+        // Clocks go from 02:00 to 03:00 on March 29, and from 03:00 back to 02:00 on October 25.
+        row("in the hour that is left out", "30 2 * * *", "2026-03-28T12:00:00Z", "2026-03-29T01:30:00Z", "Europe/Vienna");
+        row("after the hour that is left out", "30 2 * * *", "2026-03-29T01:30:00Z", "2026-03-30T00:30:00Z", "Europe/Vienna");
+        row("in the hour that comes twice", "30 2 * * *", "2026-10-24T12:00:00Z", "2026-10-25T00:30:00Z", "Europe/Vienna");
+        row("once in the hour that comes twice", "30 2 * * *", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z", "Europe/Vienna");
+        row("every hour, twice in that hour", "30 * * * *", "2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z", "Europe/Vienna");
+        row("every hour, over the hour left out", "30 * * * *", "2026-03-29T00:30:00Z", "2026-03-29T01:30:00Z", "Europe/Vienna");
+        row("every half hour at the end of a day", "*/30 * * * *", "2026-07-15T21:30:00Z", "2026-07-15T22:00:00Z", "Europe/Vienna");
         row("zone, summer", "0 9 * * *", "2026-07-15T00:00:00Z", "2026-07-15T07:00:00Z", "Europe/Vienna");
     }
     void next()
