@@ -168,8 +168,6 @@ QCoro::Task<> JobRunner::execute(RunningPtr running)
     running->occupies = false;
     wake(); // the next one begins while this one's end is written
     Ending ending = endingOf(*running, report, m_shape);
-    if (running->job.inherit && !ending.notStarted && ending.state == state::succeeded)
-        m_sessions.dropState(id);
     co_await settle(running, std::move(ending));
 }
 
@@ -207,6 +205,11 @@ QCoro::Task<> JobRunner::settle(RunningPtr running, Ending ending)
         const CancelToken none;
         const Result<Done> waited = co_await pause.wait(kPause, none);
         Q_UNUSED(waited);
+        if (!self)
+            co_return;
+    }
+    if (running->job.inherit && isFinal(now)) {
+        co_await m_sessions.dropState(id);
         if (!self)
             co_return;
     }
@@ -281,8 +284,10 @@ void JobRunner::heard(const QList<table::Beat> &sent, const table::Pulse &pulse)
             running->end(Running::Why::Asked);
         }
     }
-    for (const QString &id : pulse.ended)
+    for (const QString &id : pulse.ended) {
+        m_sessions.dropState(id);
         Q_EMIT ended(id);
+    }
 }
 
 QCoro::Task<> JobRunner::stop()

@@ -219,6 +219,8 @@ QCoro::Task<Result<Job>> JobService::cancel(QString principal, QString id)
                        QStringLiteral("get_job_result shows what came of it."), {{QStringLiteral("state"), over->state}});
     }
     m_runner.cancel(id);
+    if (*asked == table::Cancelling::Done) // it was still waiting
+        m_sessions.dropState(id);
     const CancelToken none;
     Result<Job> ended = co_await await(principal, id, kCancelWait, none);
     co_return ended;
@@ -233,8 +235,11 @@ QCoro::Task<> JobService::endSession(sessions::SessionKey key)
     const Result<QStringList> asked = co_await run(std::move(job));
     if (!self || !asked)
         co_return;
-    for (const QString &id : *asked)
+    for (const QString &id : *asked) {
         m_runner.cancel(id);
+        if (!m_runner.find(id)) // one that was waiting
+            m_sessions.dropState(id);
+    }
 }
 
 QCoro::Task<> JobService::prune()

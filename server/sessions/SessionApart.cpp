@@ -41,8 +41,9 @@ QCoro::Task<Result<RunReport>> SessionService::runApart(ApartCall apart)
     report->runId = newUuid();
     const auto beside = std::make_shared<LiveSession>();
     beside->key = session->key;
-    beside->workspace = session->workspace->apart();
-    beside->apart = {true, session->workspace->uid() == 0 ? 0 : apart.uid, apart.cores};
+    const quint32 uid = session->workspace->uid() == 0 ? 0 : apart.uid;
+    beside->workspace = session->workspace->apart(uid);
+    beside->apart = {true, uid, apart.cores};
     const auto space = beside->workspace;
     co_await settleFiles(space);
     const CancelToken cancel = apart.call.cancel;
@@ -63,6 +64,7 @@ QCoro::Task<Result<RunReport>> SessionService::runApart(ApartCall apart)
         report->kernelNote = restored.text;
     }
     co_await beginChanges(beside);
+    const QDateTime usedBefore = session->lastUsed;
     const Result<Done> may = mayStart(*session);
     if (!may)
         co_return Unexpected<Error>{may.error()};
@@ -82,12 +84,16 @@ QCoro::Task<Result<RunReport>> SessionService::runApart(ApartCall apart)
     report->outcome = co_await beside->kernel->run(std::move(request));
     // Nothing that the code left running writes after the job's end.
     co_await beside->kernel->stop();
+    // Whose they are can be seen until they are given to the session; what this job tells, the session's next run does not.
+    workspace::Workspace::Changes changes = co_await takeChanges(beside);
+    const bool wasAlone = session->lastUsed == usedBefore && !session->queue.isBusy();
+    session->workspace->disown(changes, wasAlone);
     co_await settleFiles(space);
     if (session->deleted)
         co_return fail(ErrorCode::NotFound, QStringLiteral("Session '%1' was deleted while the job ran; the job was ended.").arg(session->key.id));
     session->lastUsed = QDateTime::currentDateTimeUtc();
-    co_await keepWholeOutput(beside, report);
-    co_await collectFiles(beside, report);
+    co_await keepWholeOutput(session, report);
+    co_await storeChanges(beside, report, std::move(changes));
     noteFiles(session);
     record(beside, apart.call, *report);
     co_return std::move(*report);
@@ -117,10 +123,15 @@ QCoro::Task<Result<QJsonObject>> SessionService::keepState(SessionKey key, QStri
                           {QStringLiteral("not_carried_count"), facts->about.value(QStringLiteral("skipped_count")).toInt()}};
 }
 
-void SessionService::dropState(const QString &id)
+QCoro::Task<> SessionService::dropState(QString id)
 {
     files::SnapshotStore *store = &m_snapshots.store();
-    QThreadPool::globalInstance()->start([store, id] { store->removeSession(keptOwner(), id); });
+    std::function<Result<Done>()> work = [store, id]() -> Result<Done> {
+        store->removeSession(keptOwner(), id);
+        return Done{};
+    };
+    const Result<Done> dropped = co_await offload<Done>(std::move(work));
+    Q_UNUSED(dropped);
 }
 
 } // namespace power::sessions

@@ -102,7 +102,12 @@ QCoro::Task<QStringList> SessionService::remainingFiles(std::shared_ptr<LiveSess
 
 QCoro::Task<> SessionService::collectFiles(std::shared_ptr<LiveSession> session, std::shared_ptr<RunReport> report)
 {
-    const workspace::Workspace::Changes changes = co_await takeChanges(session);
+    workspace::Workspace::Changes changes = co_await takeChanges(session);
+    co_await storeChanges(std::move(session), std::move(report), std::move(changes));
+}
+
+QCoro::Task<> SessionService::storeChanges(std::shared_ptr<LiveSession> session, std::shared_ptr<RunReport> report, workspace::Workspace::Changes changes)
+{
     report->removed = changes.removed;
     for (const workspace::FileFacts &facts : changes.read)
         report->read << ReadFile{facts.path, facts.size, facts.modifiedNs, {}};

@@ -44,7 +44,7 @@ public:
     QCoro::Task<Result<RunReport>> runApart(ApartCall call);
     // Keeps the session's variables of now for runApart; resolves with what is carried and what is not. Errors: as checkpoint.
     QCoro::Task<Result<QJsonObject>> keepState(SessionKey key, QString id, CancelToken cancel);
-    void dropState(const QString &id);
+    QCoro::Task<> dropState(QString id);
 
     // Built-in work on the session's variables ("query", "frames"); same order as runs, no history.
     QCoro::Task<Result<supervisor::RunOutcome>> task(SessionKey key, QString task, QJsonObject arguments,
@@ -115,6 +115,7 @@ private:
     QCoro::Task<workspace::Workspace::Changes> takeChanges(std::shared_ptr<LiveSession> session);
     QCoro::Task<QStringList> remainingFiles(std::shared_ptr<LiveSession> session);
     QCoro::Task<> collectFiles(std::shared_ptr<LiveSession> session, std::shared_ptr<RunReport> report);
+    QCoro::Task<> storeChanges(std::shared_ptr<LiveSession> session, std::shared_ptr<RunReport> report, workspace::Workspace::Changes changes);
     // Hands the run over to the history: not waited for.
     void record(std::shared_ptr<LiveSession> session, const RunCall &call, RunReport &report);
     QCoro::Task<> hashInputs(std::shared_ptr<LiveSession> session, QString runId, QList<ReadFile> read);

@@ -38,6 +38,7 @@ public:
     void runStarted(KernelProcess &kernel) override;
     void runEnded(KernelProcess &) override { m_pacer.wake(); }
     void adopt(const KernelProcess &kernel, pid_t copy) override;
+    qint64 sharedMemory() const override { return m_baseline; }
     bool takesCheckpoints() const override { return m_config.checkpointsPerSecond > 0; }
     void countCheckpoint(const QString &what, const QString &reason) override;
     void noteCheckpointPrice(std::chrono::microseconds price) override;

@@ -141,7 +141,9 @@ KernelProcess::Death KernelProcess::deathOf(const ExitReport &report)
     outcome.variablesSurvived = false;
     outcome.hardInterrupt = m_run->stage >= 2 && !m_run->cause.isEmpty();
     outcome.errorValue = m_deathReason;
-    outcome.peakMemoryBytes = std::max(m_run->peakMemory, report.maxRssBytes);
+    ProcMemory last = m_counters;
+    const qint64 highestBefore = std::exchange(last.highest, std::max(last.highest, report.maxRssBytes));
+    outcome.peakMemoryBytes = std::max(m_run->peakMemory, peakOf(last, highestBefore, m_house ? m_house->sharedMemory() : 0));
     death.outcome = std::move(outcome);
     return death;
 }

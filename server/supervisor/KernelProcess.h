@@ -9,6 +9,7 @@
 #include "supervisor/KernelFrames.h"
 #include "supervisor/OutputLog.h"
 #include "supervisor/Poller.h"
+#include "supervisor/ProcMemory.h"
 #include "supervisor/ZygoteClient.h"
 #include <QElapsedTimer>
 #include <QPointer>
@@ -38,6 +39,8 @@ public:
     // A copy of this kernel is parked: the zygote keeps the tree until both are dead.
     virtual void adopt(const KernelProcess &kernel, pid_t copy) = 0;
     virtual bool takesCheckpoints() const = 0;
+    // Bytes of the zygote that a fresh kernel has in common with it.
+    virtual qint64 sharedMemory() const = 0;
     // what: taken | skipped (with a reason) | lost | restored.
     virtual void countCheckpoint(const QString &what, const QString &reason) = 0;
     virtual void noteCheckpointPrice(std::chrono::microseconds price) = 0;
@@ -200,6 +203,7 @@ private:
     QString m_killCause, m_killLimit, m_killPeak;
     QString m_deathReason;
     qint64 m_memory = 0;
+    ProcMemory m_counters;    // of the process, when its last run ended, or its first began
     qsizetype m_lastRead = 0; // bytes of the last read of a pipe
     int m_crowded = 0;        // samples in a row at the process limit
     qint64 m_diskAtStart = -1;

@@ -1,4 +1,5 @@
 #include "supervisor/KernelRun.h"
+#include "supervisor/TreeSampler.h"
 #include "supervisor/Words.h"
 #include <QJsonDocument>
 #include <csignal>
@@ -99,6 +100,8 @@ OneShot<RunOutcome> KernelProcess::begin(wire::FrameType type, const QString &ru
     m_run->timeout = timeout;
     m_run->clock.start();
     m_run->peakMemory = m_memory;
+    if (m_counters.pid != m_pid)
+        m_counters = procMemory(m_pid);
     m_diskAtStart = -1;
     m_crowded = 0;
     const OneShot<RunOutcome> shot = m_run->shot;
@@ -182,7 +185,15 @@ void KernelProcess::finish(DoneFrame done)
     outcome.executionCount = done.count;
     outcome.variables = done.variables;
     outcome.hardInterrupt = done.hard || (m_run->stage >= 2 && done.status == u"interrupted");
-    outcome.peakMemoryBytes = m_run->peakMemory;
+    // Samples are taken every now and then; a short run may have none.
+    if (const ProcMemory now = procMemory(m_pid); now.pid != 0) {
+        // Exactly (0.2 ms) when there was none ever: a job, or the first cell of a session.
+        const qint64 exact = m_memory == 0 ? procKilobytes(m_pid, "smaps_rollup", "Pss") : 0;
+        outcome.peakMemoryBytes = std::max(m_run->peakMemory, peakOf(now, m_counters.highest, m_house->sharedMemory(), exact));
+        m_counters = now;
+    } else {
+        outcome.peakMemoryBytes = m_run->peakMemory;
+    }
     if (done.status == u"ok") {
         outcome.payload = std::move(done.blob);
     } else {

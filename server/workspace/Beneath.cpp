@@ -150,6 +150,13 @@ qint64 nanoseconds(const timespec &time)
     return qint64(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
 }
 
+qint64 bornNs(int fd)
+{
+    struct statx facts;
+    if (::statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &facts) != 0 || !(facts.stx_mask & STATX_BTIME)) return 0;
+    return qint64(facts.stx_btime.tv_sec) * 1'000'000'000 + facts.stx_btime.tv_nsec;
+}
+
 namespace
 {
 // Calls `each(name, isDirectory)` for every entry; errors of single entries are the callee's.

@@ -35,4 +35,7 @@ int emptyDirectory(int fd);
 
 qint64 nanoseconds(const timespec &time);
 
+// When the file was made, in ns since the epoch; 0 where the file system does not say.
+qint64 bornNs(int fd);
+
 } // namespace power::workspace

@@ -13,10 +13,38 @@ namespace power::workspace
 
 class ChangeHub;
 
+// What openToGroup() did in a session's directories. Thread: any.
+class Settled
+{
+public:
+    // A change time of its making is no change of content. `maker`: whose the file was.
+    void note(const struct stat &now, qint64 bornNs, quint32 maker);
+    bool isStamp(quint64 inode, qint64 changedNs) const;
+    // Where it gave the file to the session: whose it was, as long as that one's kernel may still tell it; else 0.
+    quint32 makerOf(quint64 inode, qint64 bornNs) const;
+    bool hasMakers() const;
+    void forgetMaker(quint32 uid);
+
+private:
+    struct Maker {
+        qint64 bornNs = 0; // inodes are used again
+        quint32 uid = 0;
+    };
+    mutable std::mutex m_lock;
+    QHash<quint64, qint64> m_stamps;
+    QHash<quint64, Maker> m_makers;
+};
+
 // The two open directories of a session; shared, because a tracker may outlive its workspace object for a
 // moment.
 struct OpenPlaces {
     Descriptor workspace, scratch;
+    std::shared_ptr<Settled> settled = std::make_shared<Settled>();
+};
+
+// Whose files a tracker tells: those of `uid`. In the directory of a session, whose files belong to `session`. 0: all.
+struct TrackedUids {
+    quint32 uid = 0, session = 0;
 };
 
 // ChangeTracker: the changes of one workspace and its /tmp. Keys are the paths of Workspace ("a/b",
@@ -25,7 +53,7 @@ struct OpenPlaces {
 class ChangeTracker
 {
 public:
-    ChangeTracker(std::shared_ptr<ChangeHub> hub, std::shared_ptr<const OpenPlaces> places);
+    ChangeTracker(std::shared_ptr<ChangeHub> hub, std::shared_ptr<const OpenPlaces> places, TrackedUids uids = {});
     ~ChangeTracker();
     ChangeTracker(const ChangeTracker &) = delete;
     ChangeTracker &operator=(const ChangeTracker &) = delete;
@@ -35,6 +63,8 @@ public:
     // The server itself wrote (facts after the rename) or removed this path: no change of the session's.
     void ownWrite(const QByteArray &path, quint64 inode, qint64 changedNs);
     void ownRemoval(const QByteArray &path);
+    // What another tracker has told: not told here too, unless it changes again.
+    void disown(const Workspace::Changes &told, bool all);
 
 private:
     friend class ChangeHub;
@@ -48,7 +78,11 @@ private:
     struct Facts {
         quint64 inode = 0;
         qint64 size = 0, modifiedNs = 0, changedNs = 0;
-        bool operator==(const Facts &) const = default;
+        quint32 uid = 0;
+        bool operator==(const Facts &other) const
+        {
+            return inode == other.inode && size == other.size && modifiedNs == other.modifiedNs && changedNs == other.changedNs;
+        }
     };
     struct Directory {
         int wd = -1;
@@ -59,6 +93,8 @@ private:
     static Facts factsOf(const struct stat &facts);
     int rootOf(bool scratch) const { return (scratch ? m_places->scratch : m_places->workspace).get(); }
     bool look(const QByteArray &key, Facts *facts) const;
+    bool isSame(const Facts &before, const Facts &now) const;
+    bool isOthers(const QByteArray &key, Facts &facts) const;
     void flushMapped(const QByteArray &key) const;
 
     void watchAll();
@@ -75,6 +111,7 @@ private:
 
     std::shared_ptr<ChangeHub> m_hub;
     std::shared_ptr<const OpenPlaces> m_places;
+    TrackedUids m_uids;
     bool m_started = false;
     bool m_byWalk = false; // too many directories or no inotify: compare two walks
     bool m_overflowed = false;
@@ -87,7 +124,7 @@ private:
     };
     QHash<QByteArray, Told> m_told; // files still open when they were last looked at
     QSet<QByteArray> m_ownRemoved;
-    QHash<QByteArray, Facts> m_own;
+    QHash<QByteArray, Facts> m_own; // changedNs 0: compared by size and time of modification
     Collected m_last;   // what the last take() found
     Collected m_before; // by walk only
 };

@@ -46,8 +46,8 @@ qint64 stampNow()
 }
 } // namespace
 
-ChangeTracker::ChangeTracker(std::shared_ptr<ChangeHub> hub, std::shared_ptr<const OpenPlaces> places)
-    : m_hub(std::move(hub)), m_places(std::move(places))
+ChangeTracker::ChangeTracker(std::shared_ptr<ChangeHub> hub, std::shared_ptr<const OpenPlaces> places, TrackedUids uids)
+    : m_hub(std::move(hub)), m_places(std::move(places)), m_uids(uids)
 {
     const std::lock_guard lock(m_hub->m_lock);
     m_hub->m_trackers.insert(this);
@@ -63,7 +63,31 @@ ChangeTracker::~ChangeTracker()
 ChangeTracker::Facts ChangeTracker::factsOf(const struct stat &facts)
 {
     return {quint64(facts.st_ino), qint64(facts.st_size), nanoseconds(facts.st_mtim),
-            nanoseconds(facts.st_ctim)};
+            nanoseconds(facts.st_ctim), quint32(facts.st_uid)};
+}
+
+// But for an owner and a mode that openToGroup() gave it.
+bool ChangeTracker::isSame(const Facts &before, const Facts &now) const
+{
+    return before == now || (before.inode == now.inode && before.size == now.size && before.modifiedNs == now.modifiedNs
+                             && m_places->settled->isStamp(now.inode, now.changedNs));
+}
+
+// Another kernel in this directory made it: its uid says so, or said so before the file was given to the session. Files
+// of the time before a job belong to the session's uid, whoever writes them, so of those only what was born since tells
+// its maker. `facts.uid` is the maker's afterwards.
+bool ChangeTracker::isOthers(const QByteArray &key, Facts &facts) const
+{
+    const bool isSessions = m_uids.uid == m_uids.session;
+    if (facts.uid == m_uids.uid && !(isSessions && m_places->settled->hasMakers())) return false;
+    qint64 born = 0;
+    if (facts.uid == m_uids.session) {
+        const Descriptor file(openBeneath(rootOf(inScratch(key)), relativeOf(key), O_PATH | O_NOFOLLOW));
+        born = file.get() < 0 ? 0 : bornNs(file.get());
+        if (const quint32 maker = m_places->settled->makerOf(facts.inode, born)) facts.uid = maker;
+    }
+    if (facts.uid == m_uids.uid || facts.uid == 0) return false;
+    return facts.uid != m_uids.session || born > m_beganNs;
 }
 
 // false: there is no regular file of that name now.
@@ -192,6 +216,18 @@ void ChangeTracker::ownWrite(const QByteArray &path, quint64 inode, qint64 chang
     if (m_started) m_own.insert(path, {inode, 0, 0, changedNs});
 }
 
+void ChangeTracker::disown(const Workspace::Changes &told, bool all)
+{
+    const std::lock_guard lock(m_hub->m_lock);
+    if (!m_started) return;
+    for (const FileFacts &file : told.written) {
+        if (all || file.isCertain) m_own.insert(file.path.toUtf8(), {file.inode, file.size, file.modifiedNs, 0});
+    }
+    if (!all) return;
+    for (const QString &path : told.removed)
+        m_ownRemoved.insert(path.toUtf8());
+}
+
 void ChangeTracker::ownRemoval(const QByteArray &path)
 {
     const std::lock_guard lock(m_hub->m_lock);
@@ -255,8 +291,9 @@ void ChangeTracker::searchByTime(Collected &written)
             return true;
         };
         visitor.file = [&](const QByteArray &path, const struct stat &facts) {
-            const bool stamped =
-                nanoseconds(facts.st_ctim) >= m_beganNs && !(m_last.value(keyFor(path)) == factsOf(facts));
+            const Facts now = factsOf(facts);
+            const bool stamped = now.changedNs >= m_beganNs && !isSame(m_last.value(keyFor(path)), now)
+                                 && !m_places->settled->isStamp(now.inode, now.changedNs);
             if (unknown || stamped) written.insert(keyFor(path), factsOf(facts));
             return true;
         };
@@ -283,10 +320,11 @@ void ChangeTracker::takeSeen(Collected &written, Collected &read, QStringList &r
             continue;
         }
         const auto told = m_told.constFind(it.key());
-        const bool again = told != m_told.constEnd() && !(told->facts == facts);
+        const bool again = told != m_told.constEnd() && !isSame(told->facts, facts);
         // A stamp of this very tick may be older than begin(): not told again when nothing changed since it
         // was told.
-        const bool stamped = facts.changedNs >= m_beganNs && !(m_last.value(it.key()) == facts);
+        const bool stamped = facts.changedNs >= m_beganNs && !isSame(m_last.value(it.key()), facts)
+                             && !m_places->settled->isStamp(facts.inode, facts.changedNs);
         if (it->written || again || stamped)
             written.insert(it.key(), facts);
         else if (it->opened && read.size() < mostRead)
@@ -309,7 +347,7 @@ void ChangeTracker::takeStillOpen(Collected &written)
             it = m_told.erase(it);
             continue;
         }
-        if (!(facts == it->facts)) {
+        if (!isSame(it->facts, facts)) {
             written.insert(it.key(), facts);
             it->facts = facts;
             flushMapped(it.key());
@@ -322,7 +360,7 @@ void ChangeTracker::takeByWalk(Collected now, Collected &written, QStringList &r
 {
     for (auto it = now.cbegin(); it != now.cend(); ++it) {
         const auto before = m_before.constFind(it.key());
-        if (before == m_before.constEnd() || !(*before == *it)) written.insert(it.key(), *it);
+        if (before == m_before.constEnd() || !isSame(*before, *it)) written.insert(it.key(), *it);
     }
     for (auto it = m_before.cbegin(); it != m_before.cend(); ++it) {
         if (!now.contains(it.key()) && !m_ownRemoved.contains(it.key()))
@@ -355,8 +393,13 @@ Workspace::Changes ChangeTracker::take()
     }
     for (auto own = m_own.cbegin(); own != m_own.cend(); ++own) {
         const auto found = written.constFind(own.key());
-        if (found != written.constEnd() && found->inode == own->inode && found->changedNs == own->changedNs)
+        if (found == written.constEnd() || found->inode != own->inode) continue;
+        if (own->changedNs ? found->changedNs == own->changedNs : found->size == own->size && found->modifiedNs == own->modifiedNs)
             written.erase(found);
+    }
+    if (m_uids.uid != 0) {
+        for (auto it = written.begin(); it != written.end();)
+            it = isOthers(it.key(), *it) ? written.erase(it) : std::next(it);
     }
     m_last = written;
     m_own.clear();
@@ -366,8 +409,8 @@ Workspace::Changes ChangeTracker::take()
             changes.truncated = true;
             break;
         }
-        changes.written << FileFacts{QString::fromUtf8(it.key()), it->size, it->modifiedNs,
-                                     inScratch(it.key())};
+        changes.written << FileFacts{QString::fromUtf8(it.key()), it->size, it->modifiedNs, inScratch(it.key()),
+                                     it->inode, m_uids.uid != m_uids.session && it->uid == m_uids.uid};
     }
     changes.removed.sort();
     return changes;

@@ -18,10 +18,16 @@ constexpr int mostListed = 200'000;
 }
 
 SessionDirectory::SessionDirectory(SessionPlace place, std::shared_ptr<const OpenPlaces> places,
-                                   std::shared_ptr<ChangeHub> hub)
-    : m_place(std::move(place)), m_places(std::move(places)),
-      m_tracker(std::make_shared<ChangeTracker>(std::move(hub), m_places))
+                                   std::shared_ptr<ChangeHub> hub, quint32 kernelUid)
+    : m_place(std::move(place)), m_places(std::move(places)), m_kernelUid(kernelUid ? kernelUid : m_place.uid),
+      m_tracker(std::make_shared<ChangeTracker>(std::move(hub), m_places,
+                                                m_place.chown ? TrackedUids{m_kernelUid, m_place.uid} : TrackedUids{}))
 {
+}
+
+SessionDirectory::~SessionDirectory()
+{
+    if (m_kernelUid != m_place.uid) m_places->settled->forgetMaker(m_kernelUid);
 }
 
 QString SessionDirectory::insidePath() const
@@ -91,9 +97,9 @@ Result<Done> SessionDirectory::remove(const QString &path)
 }
 
 // One inotify instance watches a directory once, so it takes another one.
-std::shared_ptr<Workspace> SessionDirectory::apart() const
+std::shared_ptr<Workspace> SessionDirectory::apart(quint32 uid) const
 {
-    return std::make_shared<SessionDirectory>(m_place, m_places, std::make_shared<ChangeHub>());
+    return std::make_shared<SessionDirectory>(m_place, m_places, std::make_shared<ChangeHub>(), uid);
 }
 
 void SessionDirectory::openToGroup()
@@ -117,8 +123,11 @@ void SessionDirectory::openToGroup()
             struct stat now;
             if (file.get() < 0 || ::fstat(file.get(), &now) != 0 || !S_ISREG(now.st_mode)) return true;
             if (now.st_nlink > 1 && now.st_uid != m_place.uid) return true;
+            const quint32 maker = now.st_uid;
             if (now.st_uid != m_place.uid && ::fchown(file.get(), m_place.uid, m_place.gid) != 0) return true;
             ::fchmod(file.get(), groupMode(now.st_mode) & 01777); // a change of owner or mode drops set-id bits
+            if (::fstat(file.get(), &now) == 0)
+                m_places->settled->note(now, bornNs(file.get()), maker == m_place.uid ? 0 : maker);
             return true;
         };
         walk(root, {}, visitor);

@@ -18,7 +18,8 @@ class SessionDirectory : public Workspace
 {
 public:
     SessionDirectory(SessionPlace place, std::shared_ptr<const OpenPlaces> places,
-                     std::shared_ptr<ChangeHub> hub);
+                     std::shared_ptr<ChangeHub> hub, quint32 kernelUid = 0);
+    ~SessionDirectory() override;
 
     QString hostPath() const override { return m_place.hostPath; }
     QString scratchPath() const override { return m_place.scratchPath; }
@@ -33,7 +34,8 @@ public:
     qint64 bytesOnDisk() const override;
     void beginChanges() override { m_tracker->begin(); }
     Changes takeChanges() override { return m_tracker->take(); }
-    std::shared_ptr<Workspace> apart() const override;
+    std::shared_ptr<Workspace> apart(quint32 uid) const override;
+    void disown(const Changes &told, bool all) override { m_tracker->disown(told, all); }
     void openToGroup() override;
 
 private:
@@ -46,6 +48,7 @@ private:
 
     SessionPlace m_place;
     std::shared_ptr<const OpenPlaces> m_places;
+    quint32 m_kernelUid;
     std::shared_ptr<ChangeTracker> m_tracker; // writers know it weakly
 };
 

@@ -14,6 +14,8 @@ struct FileFacts {
     qint64 size = 0;
     qint64 modifiedNs = 0; // since the epoch
     bool fromTmp = false;  // lies in the session's /tmp
+    quint64 inode = 0;     // of a change
+    bool isCertain = false; // of a change: its owner tells that it is of the kernel it is told for
 };
 
 // Descriptor: owns a file descriptor.
@@ -95,8 +97,14 @@ public:
     };
     virtual Changes takeChanges() = 0;
 
-    // The same directories with a change detection of its own, for a second kernel that works in them.
-    virtual std::shared_ptr<Workspace> apart() const = 0;
+    // The same directories with a change detection of its own, for a second kernel that works in them under `uid`
+    // (0, or without own uids: the session's). Files that one of two kernels made are told for that one alone, as long
+    // as both have uids of their own: between begin and take they belong to their maker, openToGroup() comes after. A
+    // file of the time before that was rewritten may be told for both.
+    virtual std::shared_ptr<Workspace> apart(quint32 uid) const = 0;
+    // What was taken from another one of these: not told here too, unless it changes again. Only what is certain, or
+    // all of it.
+    virtual void disown(const Changes &told, bool all) = 0;
     // Everything in it is given to the session's uid, and its group may what the owner may: a kernel of
     // another uid with this gid works in it as the session's own does. Nothing without own uids. Blocks on the
     // disk.

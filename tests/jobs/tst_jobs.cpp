@@ -177,6 +177,52 @@ private Q_SLOTS:
             QVERIFY2(!own.contains(QStringLiteral("uid ") + words[3]), qPrintable(own));
     }
 
+    // The session and a job in its files at the same time, then one after the other: each tells its own.
+    void whoseFilesTheyAre()
+    {
+        QVERIFY(!m_server->run(QStringLiteral("open('old.txt', 'w').write('old')"), QStringLiteral("whose")).isError);
+        const QString id = submit("import os, time\nopen('job.csv', 'w').write('1')\nprint('there', flush=True)\nwhile not os.path.exists('go.txt'): time.sleep(.05)\nopen('late.csv', 'w').write('2')", "whose");
+        QTRY_VERIFY_WITH_TIMEOUT(text(status(id), "output_tail").contains(QStringLiteral("there")), 15'000);
+        const ToolAnswer meanwhile = m_server->run(QStringLiteral("open('session.csv', 'w').write('3'); open('go.txt', 'w').write('')"), QStringLiteral("whose"));
+        const QByteArray files = QJsonDocument(result(id).value(QStringLiteral("files_created")).toArray()).toJson();
+        QVERIFY2(files.contains("job.csv") && files.contains("late.csv"), files.constData());
+        if (::geteuid() == 0) { // else nothing tells them apart
+            QVERIFY2(meanwhile.text.contains(QStringLiteral("session.csv")) && !meanwhile.text.contains(QStringLiteral("job.csv")), qPrintable(meanwhile.text));
+            QVERIFY2(!files.contains("session.csv") && !files.contains("go.txt"), files.constData());
+        }
+        const QString alone = submit("open('old.txt', 'w').write('new'); print('y' * 3_000_000)", "whose");
+        const QByteArray rewritten = QJsonDocument(result(alone).value(QStringLiteral("files_created")).toArray()).toJson();
+        QVERIFY2(rewritten.contains("old.txt"), rewritten.constData());
+        const ToolAnswer after = m_server->run(QStringLiteral("print('nothing written')"), QStringLiteral("whose"));
+        QVERIFY2(!after.text.contains(QStringLiteral("/dl/")), qPrintable(after.text));
+    }
+
+    // Between two samples of the watchdog too.
+    void peakMemory()
+    {
+        const auto used = [this](const QString &id) { return result(id).value(QStringLiteral("memory_used_mb")).toDouble(); };
+        const double small = used(submit("1 + 1", "memory")), spike = used(submit("x = b'1' * (300 << 20); del x", "memory"));
+        const double died = used(submit("x = b'1' * (200 << 20); import os; os._exit(1)", "memory"));
+        qInfo("%.1f, %.1f, %.1f MB", small, spike, died);
+        QVERIFY2(small > 0.5 && small < 250, qPrintable(QString::number(small)));
+        QVERIFY2(spike > 295 && spike < 600, qPrintable(QString::number(spike)));
+        QVERIFY2(died > 195 && died < 500, qPrintable(QString::number(died)));
+        const QJsonObject cell = rest("POST", QStringLiteral("/api/execute"), {{QStringLiteral("code"), QStringLiteral("y = b'1' * (100 << 20); del y")}, {QStringLiteral("session_id"), QStringLiteral("fresh")}});
+        const double first = cell.value(QStringLiteral("memory_used_mb")).toDouble();
+        const double second = rest("POST", QStringLiteral("/api/execute"), {{QStringLiteral("code"), QStringLiteral("1")}, {QStringLiteral("session_id"), QStringLiteral("fresh")}}).value(QStringLiteral("memory_used_mb")).toDouble();
+        QVERIFY2(first > 98 && second > 0.5 && second < first, qPrintable(QStringLiteral("%1 %2").arg(first).arg(second)));
+    }
+
+    // ENABLE_SCHEDULES is off by default.
+    void clockIsOff()
+    {
+        int code = 0;
+        rest("POST", QStringLiteral("/api/jobs/submit"), {{QStringLiteral("code"), QStringLiteral("1")}, {QStringLiteral("run_at"), QStringLiteral("2099-01-01T00:00:00Z")}}, &code);
+        QCOMPARE(code, 403);
+        rest("POST", QStringLiteral("/api/schedules"), {{QStringLiteral("code"), QStringLiteral("1")}, {QStringLiteral("cron"), QStringLiteral("@daily")}, {QStringLiteral("name"), QStringLiteral("n")}}, &code);
+        QVERIFY2(code == 403 || code == 404, qPrintable(QString::number(code)));
+    }
+
     void fromInsideOfCode()
     {
         const ToolAnswer told = m_server->run(QStringLiteral("import power\njob = power.submit_job('print(6 * 7)')\nr = power.job_result(job, wait=20)\nprint(r['state'], r['stdout'])"), QStringLiteral("inside"));

@@ -45,6 +45,20 @@ class tst_changes : public QObject
             QCOMPARE(::mkdir((m_here + "many" + QByteArray::number(i)).constData(), 0700), 0);
     }
 
+    // As a kernel of that uid makes it; without own uids all have the same.
+    void putAs(quint32 uid, const QByteArray &path, const QByteArray &content)
+    {
+        put(path, content);
+        if (m_all->firstUid() != 0) QCOMPARE(::chown(path.constData(), uid, m_space->gid()), 0);
+    }
+    static QStringList pathsOf(const Workspace::Changes &changes)
+    {
+        QStringList paths;
+        for (const FileFacts &facts : changes.written)
+            paths << facts.path;
+        return paths;
+    }
+
 private Q_SLOTS:
     void init()
     {
@@ -59,6 +73,82 @@ private Q_SLOTS:
         m_space.reset();
         m_all.reset();
         m_dir.reset();
+    }
+
+    // A session and two jobs in its directory, at the same time: each file is told for its maker.
+    void kernelsAtOnce_data() { everyWayToWrite_data(); }
+    void kernelsAtOnce()
+    {
+        QFETCH(bool, byWalk);
+        if (byWalk) makeManyDirectories();
+        const bool ownUids = m_all->firstUid() != 0;
+        const quint32 own = m_space->uid(), one = m_all->firstJobUid(), two = one + 1;
+        for (const char *name : {"old", "rewritten", "read"})
+            putAs(own, m_here + name, "old");
+        m_space->beginChanges();
+        QCOMPARE(written(), QStringList());
+        nextTick();
+
+        m_space->beginChanges();
+        auto first = m_space->apart(one);
+        m_space->openToGroup();
+        first->beginChanges();
+        nextTick();
+        putAs(one, m_here + "of-first", "x");
+        putAs(own, m_here + "of-session", "x");
+        QVERIFY(QFile(QString::fromUtf8(m_here + "read")).open(QIODevice::ReadOnly));
+        auto second = m_space->apart(two); // its begin gives all files to the session
+        m_space->openToGroup();
+        second->beginChanges();
+        nextTick();
+        putAs(two, m_tmp + "of-second", "x");
+        putAs(own, m_here + "later-of-session", "x");
+        QStringList told = written();
+        if (ownUids) {
+            QCOMPARE(told, QStringList({QStringLiteral("later-of-session"), QStringLiteral("of-session")}));
+        } else {
+            QCOMPARE(told.size(), 4); // nothing tells whose they are
+        }
+        auto changes = first->takeChanges();
+        if (ownUids) {
+            QCOMPARE(pathsOf(changes), QStringList({QStringLiteral("of-first")}));
+            QVERIFY(changes.written.first().isCertain);
+        }
+        m_space->disown(changes, !ownUids);
+        first->openToGroup();
+        first.reset();
+        changes = second->takeChanges();
+        if (ownUids) QCOMPARE(pathsOf(changes), QStringList({QStringLiteral("/tmp/of-second")}));
+        m_space->disown(changes, !ownUids);
+        second->openToGroup();
+        second.reset();
+        nextTick();
+        m_space->beginChanges();
+        QCOMPARE(written(), QStringList());
+        nextTick();
+        m_space->beginChanges();
+        put(m_here + "of-first", "changed"); // by the session: its own from then on
+        QCOMPARE(written(), QStringList({QStringLiteral("of-first")}));
+        nextTick();
+
+        // A job while the session does nothing: also what it rewrote is not told again.
+        m_space->beginChanges();
+        QCOMPARE(written(), QStringList());
+        auto alone = m_space->apart(two);
+        m_space->openToGroup();
+        alone->beginChanges();
+        nextTick();
+        put(m_here + "rewritten", "new");
+        ::unlink((m_here + "old").constData());
+        changes = alone->takeChanges();
+        QCOMPARE(pathsOf(changes), QStringList({QStringLiteral("rewritten")}));
+        m_space->disown(changes, true);
+        alone->openToGroup();
+        alone.reset();
+        m_space->beginChanges();
+        const auto rest = m_space->takeChanges();
+        QCOMPARE(pathsOf(rest), QStringList());
+        QCOMPARE(rest.removed, QStringList());
     }
 
     void everyWayToWrite_data()
