@@ -12,10 +12,11 @@ SECONDS = 100
 MAX_PAGES = 2000
 
 
-def run(arguments, home, what, seconds=60, again=None):
-    """Standard output of a program; its errors as ours. again: the exit code after which it is run once more."""
+def run(arguments, home, what, seconds=60, again=None, more=None):
+    """Standard output of a program; its errors as ours. again: the exit code after which it is run once more. more:
+    further environment."""
     environment = {"PATH": "/usr/bin:/bin", "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8",
-                   "SAL_USE_VCLPLUGIN": "svp", "XDG_CACHE_HOME": home, "XDG_CONFIG_HOME": home, "SAL_DISABLE_OPENCL": "1"}
+                   "SAL_USE_VCLPLUGIN": "svp", "XDG_CACHE_HOME": home, "XDG_CONFIG_HOME": home, "SAL_DISABLE_OPENCL": "1", **(more or {})}
     try:
         ended = subprocess.run(arguments, env=environment, cwd=home, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, timeout=seconds)
@@ -24,7 +25,7 @@ def run(arguments, home, what, seconds=60, again=None):
     except subprocess.TimeoutExpired:
         raise ViewError(f"{what} took more than {seconds} s.") from None
     if again is not None and ended.returncode == again:
-        return run(arguments, home, what, seconds)
+        return run(arguments, home, what, seconds, None, more)
     if ended.returncode != 0:
         told = (ended.stderr.strip() or ended.stdout.strip()).decode("utf-8", "replace").splitlines()
         raise ViewError(f"{what} failed ({ended.returncode}): {' '.join(told[:2])[:300] or 'without a word'}")
@@ -38,33 +39,32 @@ def copied(file, path):
     return path
 
 
-def as_pdf(path, home):
+def as_pdf(path, home, office_helper):
     office = next((program for program in OFFICE if os.access(program, os.X_OK)), None)
     if office is None:
         raise ViewError("The server has no LibreOffice, which draws pages of Office documents; its administrator can install it "
                         "(installer/install-deps.sh office). The text is readable in execute_code: docx, openpyxl, pandas.")
     os.mkdir(os.path.join(home, "out"))
-    # It keeps a socket in /tmp and ends without a word where it may not.
-    probe = f"/tmp/.power-view-{os.getpid()}"
-    try:
-        os.mkdir(probe)
-        os.rmdir(probe)
-    except OSError:
-        raise ViewError("LibreOffice, which draws pages of Office documents, starts only in the sandbox tier full: it needs a /tmp of its own. "
-                        "The text is readable in execute_code: docx, openpyxl, pandas.") from None
     arguments = [office, f"-env:UserInstallation=file://{home}/profile", "--headless", "--invisible", "--nologo", "--norestore", "--nodefault",
-         "--nolockcheck", "--convert-to", "pdf", "--outdir", os.path.join(home, "out"), path]
-    run(arguments, home, "Drawing the document", SECONDS, again=81)  # 81: the profile is new, start once more
+                 "--nolockcheck", "--convert-to", "pdf", "--outdir", os.path.join(home, "out"), path]
+    more = {}
+    if office_helper:  # no /tmp of its own: its socket goes to where it is started, which is short enough for one
+        if not os.access(office_helper, os.R_OK):
+            raise ViewError(f"Office documents cannot be drawn: {os.path.basename(office_helper)} is missing beside the server's programs; its "
+                            "administrator can copy it there. The text is readable in execute_code: docx, openpyxl, pandas.")
+        arguments[1:1] = ["-env:OSL_SOCKET_PATH=."]
+        more["LD_PRELOAD"] = office_helper
+    run(arguments, home, "Drawing the document", SECONDS, 81, more)  # 81: the profile is new, start once more
     made = glob.glob(os.path.join(home, "out", "*.pdf"))
     if not made:
         raise ViewError("LibreOffice made no pages of the document: it is damaged, protected by a password, or not what its name says.")
     return made[0]
 
 
-def look(file, ending, first, last, width, home):
+def look(file, ending, first, last, width, home, office_helper=""):
     path = copied(file, os.path.join(home, "input." + re.sub(r"[^a-z0-9]", "", ending)))
     if ending != "pdf":
-        path = as_pdf(path, home)
+        path = as_pdf(path, home, office_helper)
     told = run(["pdfinfo", path], home, "Reading the document")
     count = re.search(r"^Pages:\s+(\d+)", told, re.M)
     if count is None:

@@ -30,7 +30,7 @@ def answer(run, facts, pictures):
     worker.done(run, "ok", struct.pack("<I", len(text)) + text + b"".join(pictures[index][0] for index in range(len(sizes))))
 
 
-def look(meta, file, home):
+def look(meta, file, home, office_helper):
     what = meta["what"]
     if what == "table":
         from power_kernel import tables
@@ -40,7 +40,7 @@ def look(meta, file, home):
 
     if what == "picture":
         return pages.picture(file, int(meta["side"]))
-    return pages.look(file, meta["ending"], int(meta["first"]), int(meta["last"]), int(meta["width"]), home)
+    return pages.look(file, meta["ending"], int(meta["first"]), int(meta["last"]), int(meta["width"]), home, office_helper)
 
 
 def main(info):
@@ -57,7 +57,7 @@ def main(info):
         if descriptor < 0:
             raise ViewError("The file did not arrive.")
         with os.fdopen(descriptor, "rb") as file:
-            answer(meta["run"], *look(meta, file, home))
+            answer(meta["run"], *look(meta, file, home, info.get("office_helper", "")))
     except ViewError as error:
         worker.done(meta["run"], "error", name="ViewError", value=str(error))
     except MemoryError:

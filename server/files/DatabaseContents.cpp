@@ -3,6 +3,7 @@
 #include "files/ContentTable.h"
 #include <QElapsedTimer>
 #include <QPointer>
+#include <deque>
 #include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,25 +20,30 @@ constexpr std::chrono::milliseconds sweepStepDeadline{30'000};
 constexpr qint64 sweepTime = 30'000; // ms
 constexpr int piecesAtOnce = 4;
 
-// Pieces of a content by position, the next one asked for while the present one is sent.
+constexpr int mostAhead = 3; // pieces asked for while one is sent
+constexpr int mostFast = 4;  // readers; when there are more, each has one piece ahead
+
+// Pieces of a content by position, the next ones asked for while the present one is sent: several connections work for one
+// reader then, and none waits for another's way.
 class PieceReader : public ContentReader
 {
 public:
-    PieceReader(storage::Database &database, QString id, qint64 size) : m_database(&database), m_id(std::move(id)), m_size(size) {}
+    PieceReader(storage::Database &database, QString id, qint64 size) : m_database(&database), m_id(std::move(id)), m_size(size) { ++readers; }
+    ~PieceReader() override { --readers; }
 
     QCoro::Task<Result<QByteArray>> read(qint64 offset, qint64 most) override
     {
         if (offset >= m_size) co_return QByteArray();
         const int n = int(offset / contents::pieceBytes);
         if (n != m_number) {
-            if (m_next && m_nextNumber == n) {
-                Result<QByteArray> got = co_await *m_next;
-                m_next.reset();
-                m_piece = std::move(got);
-            } else {
-                Result<QByteArray> got = co_await fetch(n);
-                m_piece = std::move(got);
-            }
+            while (!m_ahead.empty() && m_ahead.front().number != n)
+                m_ahead.pop_front();
+            if (m_ahead.empty()) m_ahead.push_back({n, fetch(n)});
+            QCoro::Task<Result<QByteArray>> coming = std::move(m_ahead.front().piece);
+            m_ahead.pop_front();
+            lookAhead(n);
+            Result<QByteArray> got = co_await coming;
+            m_piece = std::move(got);
             m_number = n;
         }
         if (!m_piece) co_return m_piece;
@@ -45,14 +51,21 @@ public:
         if (at >= m_piece->size())
             co_return fail(ErrorCode::NotFound, QStringLiteral("The content of this file is no longer stored."),
                            QStringLiteral("Make the file again, or list_files for a fresh link."));
-        if (!m_next && (qint64(n) + 1) * contents::pieceBytes < m_size) {
-            m_nextNumber = n + 1;
-            m_next.emplace(fetch(n + 1));
-        }
         co_return m_piece->mid(qsizetype(at), qsizetype(most));
     }
 
 private:
+    struct Coming {
+        int number;
+        QCoro::Task<Result<QByteArray>> piece;
+    };
+    // Of the first piece on one only: many want no more than a file's head.
+    void lookAhead(int n)
+    {
+        const int depth = readers > mostFast ? 1 : n == 0 ? 1 : mostAhead;
+        for (int next = m_ahead.empty() ? n + 1 : m_ahead.back().number + 1; int(m_ahead.size()) < depth && next * contents::pieceBytes < m_size; ++next)
+            m_ahead.push_back({next, fetch(next)});
+    }
     QCoro::Task<Result<QByteArray>> fetch(int n)
     {
         return fetchPiece(m_database, m_id, n);
@@ -70,9 +83,10 @@ private:
     QPointer<storage::Database> m_database;
     QString m_id;
     qint64 m_size;
-    int m_number = -1, m_nextNumber = -1;
+    int m_number = -1;
     Result<QByteArray> m_piece = QByteArray();
-    std::optional<QCoro::Task<Result<QByteArray>>> m_next;
+    std::deque<Coming> m_ahead;
+    static inline int readers = 0; // the event loop's thread only
 };
 } // namespace
 

@@ -49,6 +49,7 @@ private:
     using Shared = std::shared_ptr<KernelProcess>;
 
     QByteArrayList zygoteEnvironment() const;
+    QString officeHelper() const;
     QJsonObject plan(const KernelSpec &spec) const;
     QJsonObject kernelMeta(const KernelSpec &spec, const QByteArray &token) const;
     Result<Done> roomFor(const KernelSpec &spec) const;

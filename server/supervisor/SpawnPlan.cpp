@@ -23,6 +23,12 @@ QByteArrayList Host::zygoteEnvironment() const
     return environment;
 }
 
+// Beside the kernel's program; LibreOffice needs it where a session has no /tmp of its own.
+QString Host::officeHelper() const
+{
+    return m_config.kernelProgram.left(m_config.kernelProgram.lastIndexOf(u'/') + 1) + QStringLiteral("power-office.so");
+}
+
 QJsonObject Host::plan(const KernelSpec &spec) const
 {
     const KernelLimits &limits = spec.limits;
@@ -36,8 +42,11 @@ QJsonObject Host::plan(const KernelSpec &spec) const
     const bool renders = spec.runAs == u"render" || spec.runAs == u"view"; // a browser, or an office program
     if (renders)
         readOnly << QStringLiteral("/var/cache/fontconfig"); // else each browser reads all fonts anew
-    if (spec.runAs == u"view")
+    if (spec.runAs == u"view") {
         readOnly << QStringLiteral("/etc/libreoffice") << QStringLiteral("/var/lib/libreoffice"); // links below /usr/lib lead there
+        if (m_tier.tier != u"full")
+            readOnly << officeHelper() << QStringLiteral("/var/spool/libreoffice"); // it stops where it sees but may not read that
+    }
     // RLIMIT_DATA counts what the fork inherits too. Below the watchdog's limit by more than a fresh kernel uses
     // itself: MemoryError comes first, and the variables survive.
     const qint64 fresh = 40ll << 20;
@@ -80,6 +89,7 @@ QJsonObject Host::kernelMeta(const KernelSpec &spec, const QByteArray &token) co
             {QStringLiteral("tmp"), moved ? QStringLiteral("/tmp") : spec.scratch},
             {QStringLiteral("cores"), spec.cores},
             {QStringLiteral("installs"), m_config.installsPackages},
+            {QStringLiteral("office_helper"), moved ? QString() : officeHelper()},
             {QStringLiteral("run_as"), spec.runAs}};
 }
 

@@ -51,6 +51,11 @@ bool ServerProcess::start(const QStringList &flags, const QStringList &environme
         args = QStringList{QStringLiteral("--reuid=") + id, QStringLiteral("--regid=") + id, QStringLiteral("--clear-groups"), program} + args;
         program = QStringLiteral("setpriv");
     }
+    if (!m_hidden.isEmpty()) {
+        args = QStringList{QStringLiteral("-m"), QStringLiteral("sh"), QStringLiteral("-c"),
+                           QStringLiteral("mount -t tmpfs none \"$0\" && exec \"$@\""), m_hidden, program} + args;
+        program = QStringLiteral("unshare");
+    }
     m_process.start(program, args);
     static const QRegularExpression line(QStringLiteral("^  URL +(\\S+)$"), QRegularExpression::MultilineOption);
     QElapsedTimer clock;

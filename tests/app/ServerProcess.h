@@ -26,6 +26,8 @@ public:
 
     // Before start(): the server runs as this uid and gid, which own its data directory (needs root).
     void runAs(uint uid) { m_uid = uid; }
+    // Before start(): the server finds this directory empty (needs root).
+    void hide(const QString &directory) { m_hidden = directory; }
     // False + output() when it did not come up within 120 s.
     bool start(const QStringList &flags = {}, const QStringList &environment = {});
     // SIGTERM, then SIGKILL after 30 s; true when it ended by itself.
@@ -49,6 +51,7 @@ public:
 private:
     QTemporaryDir m_data;
     uint m_uid = 0;
+    QString m_hidden;
     QProcess m_process;
     QByteArray m_output;
     QUrl m_url;
