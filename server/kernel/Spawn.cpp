@@ -7,7 +7,6 @@
 #include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pybind11/embed.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -21,7 +20,7 @@ namespace
 {
 constexpr int kControl = 3; // of the kernel, after the descriptors are in place
 constexpr int kReport = 4;
-constexpr int kReportTimeoutMs = 10'000;
+constexpr std::chrono::seconds kReportTimeout{10};
 
 constexpr char kGood[] = "{\"timings_us\":";
 
@@ -105,31 +104,18 @@ int liftAway(int from)
     ::_exit(70);
 }
 
-// Everything the child writes until it closes its end; empty when it said nothing in time.
-std::string readReport(int report)
+SpawnResult failed(const std::string &id, const std::string &fields)
 {
-    std::string text;
-    char bytes[8192];
-    pollfd wait{report, POLLIN, 0};
-    for (;;) {
-        const int ready = ::poll(&wait, 1, kReportTimeoutMs);
-        if (ready < 0 && errno == EINTR) continue;
-        if (ready <= 0) return {};
-        const ssize_t n = ::read(report, bytes, sizeof bytes);
-        if (n <= 0) return text;
-        text.append(bytes, std::size_t(n));
-    }
-}
-
-SpawnResult failed(const SpawnOrder &order, const std::string &fields)
-{
-    return {0, 0, "{\"spawn\":" + order.id + "," + fields.substr(1)};
+    return {0, "{\"spawn\":" + id + "," + fields.substr(1)};
 }
 
 } // namespace
 
-SpawnResult spawnKernel(const SpawnOrder &order, Confinement &confinement)
+Birth beginBirth(const SpawnOrder &order, Confinement &confinement)
 {
+    Birth birth;
+    birth.id = order.id;
+    birth.until = std::chrono::steady_clock::now() + kReportTimeout;
     const auto closeAll = [&order] {
         for (const int descriptor : order.descriptors)
             ::close(descriptor);
@@ -138,7 +124,8 @@ SpawnResult spawnKernel(const SpawnOrder &order, Confinement &confinement)
     if (::pipe2(pipe, O_CLOEXEC) != 0) {
         const int error = errno;
         closeAll();
-        return failed(order, failureFields({"pipe", error, std::strerror(error)}));
+        birth.said = failureFields({"pipe", error, std::strerror(error)});
+        return birth;
     }
     pid_t init = 0;
     sandbox::Failure failure;
@@ -151,18 +138,43 @@ SpawnResult spawnKernel(const SpawnOrder &order, Confinement &confinement)
     PyOS_AfterFork_Parent();
     ::close(pipe[1]);
     closeAll();
-    std::string report = pid < 0 ? failureFields(failure) : readReport(pipe[0]);
-    ::close(pipe[0]);
-    if (report.rfind(kGood, 0) == 0)
-        return {pid, init,
-                "{\"spawn\":" + order.id + ",\"pid\":" + std::to_string(pid) +
-                    ",\"init_pid\":" + std::to_string(init) + "," + report.substr(1)};
-    const int status = endTree(pid, init);
-    if (report.empty())
-        report = failureFields(
-            {"start", 0,
-             "the child ended or hung before it reported (wait status " + std::to_string(status) + ")"});
-    return failed(order, report);
+    if (pid < 0) {
+        ::close(pipe[0]);
+        birth.said = failureFields(failure);
+        return birth;
+    }
+    ::fcntl(pipe[0], F_SETFL, O_NONBLOCK);
+    birth.report = pipe[0];
+    birth.tree = {order.plan.tier, init, pid, order.plan.uid};
+    return birth;
+}
+
+bool hearBirth(Birth &birth)
+{
+    char bytes[8192];
+    while (birth.report >= 0) {
+        const ssize_t n = ::read(birth.report, bytes, sizeof bytes);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && errno == EAGAIN) return std::chrono::steady_clock::now() >= birth.until;
+        if (n <= 0) break;
+        birth.said.append(bytes, std::size_t(n));
+    }
+    return true;
+}
+
+SpawnResult endBirth(Birth &birth)
+{
+    if (birth.report < 0) return failed(birth.id, birth.said);
+    ::close(birth.report);
+    const pid_t pid = birth.tree.kernel;
+    if (birth.said.rfind(kGood, 0) == 0)
+        return {pid, "{\"spawn\":" + birth.id + ",\"pid\":" + std::to_string(pid) +
+                         ",\"init_pid\":" + std::to_string(birth.tree.init) + "," + birth.said.substr(1)};
+    const int status = endTree(birth.ended ? 0 : pid, birth.initEnded ? 0 : birth.tree.init);
+    if (birth.said.empty())
+        birth.said = failureFields({"start", 0, "the child ended or hung before it reported (wait status " +
+                                                    std::to_string(birth.ended ? birth.status : status) + ")"});
+    return failed(birth.id, birth.said);
 }
 
 } // namespace power::kernel

@@ -1,7 +1,9 @@
 // One Spawn frame: fork, confine, and become a kernel.
 #pragma once
 #include "kernel/Confine.h"
+#include <chrono>
 #include <string>
+#include <sys/resource.h>
 #include <vector>
 
 namespace power::kernel
@@ -22,12 +24,29 @@ struct SpawnOrder {
 
 struct SpawnResult {
     int pid = 0; // 0: failed, and nothing of the child is left
-    int initPid = 0;
     std::string meta; // of the Spawned or SpawnFailed frame
 };
 
+// A child that was forked and has not reported yet that its sandbox is up. Several put theirs up at the same time.
+struct Birth {
+    std::string id; // of the order
+    sandbox::Tree tree;
+    int report = -1; // pipe, not blocking; -1: the fork failed, `said` tells why
+    std::string said;
+    std::chrono::steady_clock::time_point until; // it reports by then or has failed
+    bool ended = false, initEnded = false;       // reaped meanwhile by the zygote
+    int status = 0;                              // of the ended child
+    rusage usage{};
+};
+
 // Forks a kernel. Closes the order's descriptors in the parent; in the child this function does not return.
-// Waits at most 10 s for the child's report. Thread: the zygote's only one, with the GIL.
-SpawnResult spawnKernel(const SpawnOrder &order, Confinement &confinement);
+// Thread: the zygote's only one, with the GIL.
+Birth beginBirth(const SpawnOrder &order, Confinement &confinement);
+
+// Reads what the child says. True when it has said everything, or its time is over.
+bool hearBirth(Birth &birth);
+
+// Once, when hearBirth() was true: closes the report. A failed child is killed and reaped.
+SpawnResult endBirth(Birth &birth);
 
 } // namespace power::kernel

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <fcntl.h>
 #include <iterator>
+#include <list>
 #include <map>
 #include <poll.h>
 #include <pybind11/embed.h>
@@ -84,6 +85,9 @@ public:
 private:
     void handle(const wire::Frame &frame);
     void spawn(const py::dict &meta);
+    void refuse(SpawnOrder &order, const std::string &fields);
+    void hearBirths();
+    int patience() const;
     void kill(const py::dict &meta);
     void adopt(const py::dict &meta);
     pid_t familyOf(pid_t pid) const;
@@ -95,6 +99,7 @@ private:
     std::vector<int> m_descriptors; // arrived, not yet claimed by a Spawn frame
     std::map<pid_t, sandbox::Tree> m_kernels; // and their checkpoints
     std::map<pid_t, pid_t> m_family;          // checkpoint -> the kernel that was spawned
+    std::list<Birth> m_births;
     Confinement &m_confinement;
 };
 
@@ -114,30 +119,53 @@ void Zygote::spawn(const py::dict &meta)
     order.descriptors.assign(m_descriptors.begin(), end);
     m_descriptors.erase(m_descriptors.begin(), end);
     if (order.descriptors.size() < std::size_t(kSpawnDescriptors)) {
-        closeAll(order.descriptors);
-        m_server.send(FrameType::SpawnFailed,
-                      "{\"spawn\":" + order.id +
-                          ",\"step\":\"descriptors\",\"errno\":0,\"text\":"
-                          "\"a Spawn frame needs control socket, stdout, stderr and lifeline\"}");
-        return;
+        return refuse(order, R"("step":"descriptors","errno":0,"text":"a Spawn frame needs control socket, stdout, stderr and lifeline")");
     }
     const std::string text = py::str(dumps(plan));
     std::string reason;
-    SpawnResult result;
     const std::string role = kernel.contains("run_as") ? kernel["run_as"].cast<std::string>() : "kernel";
-    if (role != "kernel" && role != kRenderRole && role != kViewRole) {
-        closeAll(order.descriptors);
-        result.meta = "{\"spawn\":" + order.id +
-                      ",\"step\":\"run_as\",\"errno\":0,\"text\":\"this power-kernel has no such worker\"}";
-    } else if (sandbox::planFromJson(text, order.plan, reason)) {
-        result = spawnKernel(order, m_confinement);
-    } else {
-        closeAll(order.descriptors);
-        result.meta =
-            "{\"spawn\":" + order.id + ",\"step\":\"plan\",\"errno\":0,\"text\":" + quoted(reason) + "}";
+    if (role != "kernel" && role != kRenderRole && role != kViewRole)
+        return refuse(order, R"("step":"run_as","errno":0,"text":"this power-kernel has no such worker")");
+    if (!sandbox::planFromJson(text, order.plan, reason))
+        return refuse(order, R"("step":"plan","errno":0,"text":)" + quoted(reason));
+    m_births.push_back(beginBirth(order, m_confinement));
+}
+
+void Zygote::refuse(SpawnOrder &order, const std::string &fields)
+{
+    closeAll(order.descriptors);
+    m_server.send(FrameType::SpawnFailed, "{\"spawn\":" + order.id + "," + fields + "}");
+}
+
+// Tells the server of the births that are over.
+void Zygote::hearBirths()
+{
+    for (auto birth = m_births.begin(); birth != m_births.end();) {
+        if (!hearBirth(*birth)) {
+            ++birth;
+            continue;
+        }
+        const SpawnResult result = endBirth(*birth);
+        if (result.pid > 0) m_kernels[result.pid] = birth->tree;
+        m_server.send(result.pid > 0 ? FrameType::Spawned : FrameType::SpawnFailed, result.meta);
+        if (result.pid > 0 && birth->ended) {
+            bury(result.pid);
+            m_server.send(FrameType::Exited, exitMeta(result.pid, birth->status, birth->usage));
+        }
+        birth = m_births.erase(birth);
     }
-    if (result.pid > 0) m_kernels[result.pid] = {order.plan.tier, result.initPid, result.pid, order.plan.uid};
-    m_server.send(result.pid > 0 ? FrameType::Spawned : FrameType::SpawnFailed, result.meta);
+}
+
+// Milliseconds to wait for news (poll(2)): until the next birth is out of time.
+int Zygote::patience() const
+{
+    using namespace std::chrono;
+    milliseconds left{-1};
+    for (const Birth &birth : m_births) {
+        const auto its = std::max(ceil<milliseconds>(birth.until - steady_clock::now()), milliseconds{0});
+        left = left.count() < 0 ? its : std::min(left, its);
+    }
+    return int(left.count());
 }
 
 void Zygote::kill(const py::dict &meta)
@@ -201,6 +229,13 @@ void Zygote::reap()
     pid_t pid = 0;
     // Orphans of user code arrive here too (subreaper): they are reaped and not reported.
     while ((pid = ::wait4(-1, &status, WNOHANG, &usage)) > 0) {
+        for (Birth &birth : m_births) {
+            birth.initEnded = birth.initEnded || birth.tree.init == pid;
+            if (birth.tree.kernel != pid) continue;
+            birth.ended = true;
+            birth.status = status;
+            birth.usage = usage;
+        }
         if (!m_kernels.count(pid)) continue;
         bury(pid);
         m_server.send(FrameType::Exited, exitMeta(pid, status, usage));
@@ -230,9 +265,12 @@ int Zygote::serve()
     sigaddset(&child, SIGCHLD);
     ::sigprocmask(SIG_BLOCK, &child, nullptr);
     const int deaths = ::signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
-    pollfd wait[2] = {{kServer, POLLIN, 0}, {deaths, POLLIN, 0}};
+    std::vector<pollfd> wait;
     for (;;) {
-        if (::poll(wait, 2, -1) < 0 && errno != EINTR) return 1;
+        wait = {{kServer, POLLIN, 0}, {deaths, POLLIN, 0}};
+        for (const Birth &birth : m_births)
+            wait.push_back({birth.report, POLLIN, 0});
+        if (::poll(wait.data(), wait.size(), patience()) < 0 && errno != EINTR) return 1;
         if (wait[1].revents & POLLIN) {
             signalfd_siginfo info;
             while (::read(deaths, &info, sizeof info) > 0) {
@@ -240,9 +278,12 @@ int Zygote::serve()
         }
         // What the server said before a death counts at it: the dead kernel may have a copy that is to live on.
         if ((wait[0].revents & (POLLIN | POLLHUP | POLLERR)) && !readFrames()) break;
+        hearBirths();
         reap();
     }
     sandbox::Failure ignored;
+    for (const Birth &birth : m_births)
+        endTree(birth.ended ? 0 : birth.tree.kernel, birth.initEnded ? 0 : birth.tree.init);
     for (const auto &[pid, tree] : m_kernels)
         sandbox::killTree(tree, ignored);
     return 0;

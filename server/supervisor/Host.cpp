@@ -358,6 +358,7 @@ void Host::treeGone(KernelProcess &kernel)
     const Shared last = found->second;
     m_kernels.erase(found);
     m_diskWalks.remove(last->number());
+    m_seenRunning.remove(last->number());
     QTimer::singleShot(0, this, [last] {});
     if (m_orphans)
         reapStrays();

@@ -42,6 +42,7 @@ public:
     bool takesCheckpoints() const override { return m_config.checkpointsPerSecond > 0; }
     void countCheckpoint(const QString &what, const QString &reason) override;
     void noteCheckpointPrice(std::chrono::microseconds price) override;
+    void noteRestoration(std::chrono::microseconds took) override;
     void asked(KernelProcess &kernel, AskFrame ask, CancelToken cancel) override;
     void treeGone(KernelProcess &kernel) override;
 
@@ -65,7 +66,7 @@ private:
     HostConfig m_config;
     CheckpointPacer m_pacer;
     QHash<QString, qint64> m_checkpoints, m_skips;
-    std::chrono::microseconds m_lastPrice{0}, m_longestPrice{0};
+    std::chrono::microseconds m_lastPrice{0}, m_longestPrice{0}, m_lastRestoration{0}, m_longestRestoration{0};
     TierReport m_tier;
     Poller m_poller;
     std::unique_ptr<ZygoteClient> m_zygote;
@@ -83,7 +84,8 @@ private:
     bool m_sampling = false;
     int m_ticks = 0;
     std::unique_ptr<Renderer> m_renderer;
-    QHash<quint64, qint64> m_diskWalks; // kernel -> tick of the last walk
+    QHash<quint64, qint64> m_diskWalks;   // kernel -> tick of the last walk
+    QHash<quint64, qint64> m_seenRunning; // kernel -> last tick at which it ran something
 };
 
 } // namespace power::supervisor

@@ -33,6 +33,12 @@ void Host::noteCheckpointPrice(std::chrono::microseconds price)
     m_longestPrice = std::max(m_longestPrice, price);
 }
 
+void Host::noteRestoration(std::chrono::microseconds took)
+{
+    m_lastRestoration = took;
+    m_longestRestoration = std::max(m_longestRestoration, took);
+}
+
 QJsonObject Host::checkpointReport() const
 {
     QJsonObject skipped;
@@ -48,7 +54,9 @@ QJsonObject Host::checkpointReport() const
             {QStringLiteral("lost"), m_checkpoints.value(QStringLiteral("lost"))},
             {QStringLiteral("skipped"), skipped},
             {QStringLiteral("last_ms"), double(m_lastPrice.count()) / 1000},
-            {QStringLiteral("longest_ms"), double(m_longestPrice.count()) / 1000}};
+            {QStringLiteral("longest_ms"), double(m_longestPrice.count()) / 1000},
+            {QStringLiteral("last_restore_ms"), double(m_lastRestoration.count()) / 1000},
+            {QStringLiteral("longest_restore_ms"), double(m_longestRestoration.count()) / 1000}};
 }
 
 } // namespace power::supervisor

@@ -2,6 +2,7 @@
 #include "base/Log.h"
 #include "supervisor/Host.h"
 #include "supervisor/Words.h"
+#include <utility>
 
 namespace power::supervisor {
 
@@ -37,7 +38,10 @@ void Host::sample()
     }
     const bool all = !busy || m_ticks % kIdleEvery == 0;
     for (const auto &[number, kernel] : m_kernels) {
-        if (!kernel->isAlive() || !(all || kernel->isRunning()))
+        const bool runs = kernel->isAlive() && kernel->isRunning();
+        // What began since the last tick is not looked at: a crowd of short runs would mostly pay for being watched.
+        const qint64 before = runs ? std::exchange(m_seenRunning[number], m_ticks) : 0;
+        if (!kernel->isAlive() || !(all || (runs && before == m_ticks - 1)))
             continue;
         qint64 &walked = m_diskWalks[number];
         const bool walk = kernel->isRunning() && (walked == 0 || m_ticks - walked >= kDiskEvery);
@@ -45,8 +49,11 @@ void Host::sample()
             walked = m_ticks;
         targets << kernel->target(walk);
     }
-    if (targets.isEmpty())
+    if (targets.isEmpty()) {
+        if (busy)
+            m_tick.start(kBusyTick);
         return;
+    }
     m_sampling = true;
     const qint64 baseline = m_baseline;
     m_sampler.start([this, targets, baseline] {

@@ -54,7 +54,8 @@ public:
     virtual QCoro::Task<Result<Done>> start() = 0;
     virtual const TierReport &tier() const = 0;
     virtual bool isReady() const = 0;           // the zygote serves
-    // taken, restored, lost, skipped (reason -> number), last_ms, longest_ms: since the start.
+    // taken, restored, lost, skipped (reason -> number), last_ms, longest_ms (a kernel stood
+    // still), last_restore_ms, longest_restore_ms (a death to being able to run): since the start.
     virtual QJsonObject checkpointReport() const = 0;
     virtual QJsonObject zygoteReport() const = 0; // ZygoteReady meta: imports, missing libraries, tasks
     // Waits for the zygote at most `wait`. Errors: Unavailable, Timeout, Cancelled.

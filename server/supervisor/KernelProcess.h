@@ -44,6 +44,7 @@ public:
     // what: taken | skipped (with a reason) | lost | restored.
     virtual void countCheckpoint(const QString &what, const QString &reason) = 0;
     virtual void noteCheckpointPrice(std::chrono::microseconds price) = 0;
+    virtual void noteRestoration(std::chrono::microseconds took) = 0; // from the death to being able to run
     // A cell asks for something that the server does: answered by KernelProcess::answer(), unless `cancel` fired first.
     virtual void asked(KernelProcess &kernel, AskFrame ask, CancelToken cancel) = 0;
     // Every process of the tree is gone (or was given up on); the kernel is not used after this call.

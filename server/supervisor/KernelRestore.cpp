@@ -124,6 +124,7 @@ void KernelProcess::onResumed(ResumedFrame frame)
                                   {QStringLiteral("cell"), told.cell}, {QStringLiteral("lost"), told.lastLost - told.cell},
                                   {QStringLiteral("us"), qint64(told.took.count())}});
     m_house->countCheckpoint(QStringLiteral("restored"), {});
+    m_house->noteRestoration(told.took);
     m_variables = told.variables;
     m_restored = true;
     m_changed = true;

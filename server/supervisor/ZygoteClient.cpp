@@ -2,6 +2,7 @@
 #include "base/Log.h"
 #include "supervisor/KernelFrames.h"
 #include <QJsonDocument>
+#include <QThread>
 #include <algorithm>
 #include <chrono>
 #include <csignal>
@@ -18,6 +19,12 @@ namespace {
 constexpr auto kAnswerTimeout = 15s;
 constexpr auto kLongestPause = 10s;
 constexpr auto kSteady = 30s; // a zygote that lived this long starts the pauses anew
+
+// Kernels that are being started together: each puts up its own sandbox, which keeps one processor busy.
+std::ptrdiff_t mostAtOnce()
+{
+    return std::clamp(QThread::idealThreadCount(), 2, 8);
+}
 } // namespace
 
 ZygoteClient::ZygoteClient(Poller &poller, QString program, QByteArrayList arguments, QByteArrayList environment)
@@ -123,6 +130,7 @@ void ZygoteClient::handle(const wire::Frame &frame)
         return;
     }
     const QJsonObject &meta = read.value();
+    const quint64 id = quint64(meta.value(QStringLiteral("spawn")).toInteger());
     switch (frame.type) {
     case wire::FrameType::ZygoteReady:
         if (meta.contains(QStringLiteral("error"))) {
@@ -136,7 +144,8 @@ void ZygoteClient::handle(const wire::Frame &frame)
         log::info("zygote_ready", {{QStringLiteral("pid"), qint64(m_child.pid)},
                                    {QStringLiteral("ms"), qint64(m_alive.elapsed())}});
         Q_EMIT ready();
-        askNext();
+        for (std::ptrdiff_t i = 0; i < mostAtOnce(); ++i)
+            askNext();
         return;
     case wire::FrameType::Spawned: {
         SpawnedKernel kernel;
@@ -147,11 +156,11 @@ void ZygoteClient::handle(const wire::Frame &frame)
             drop(QStringLiteral("The zygote reported a kernel without a process id."));
             return;
         }
-        answer(std::move(kernel));
+        answer(id, std::move(kernel));
         return;
     }
     case wire::FrameType::SpawnFailed:
-        answer(fail(ErrorCode::Unavailable,
+        answer(id, fail(ErrorCode::Unavailable,
                     QStringLiteral("The sandbox of the session could not be set up: %1 (step %2, errno %3).")
                         .arg(meta.value(QStringLiteral("text")).toString(), meta.value(QStringLiteral("step")).toString(),
                              QString::number(meta.value(QStringLiteral("errno")).toInt())),
@@ -184,16 +193,19 @@ void ZygoteClient::spawn(SpawnOrder order, SpawnCall call)
 
 void ZygoteClient::askNext()
 {
-    if (!m_serving || m_pending.empty() || m_pending.front().asked)
+    if (!m_serving)
         return;
-    Pending &next = m_pending.front();
+    const auto waiting = std::find_if(m_pending.begin(), m_pending.end(), [](const Pending &each) { return !each.asked; });
+    if (waiting == m_pending.end() || std::distance(m_pending.begin(), waiting) >= mostAtOnce())
+        return;
+    Pending &next = *waiting;
     next.asked = true;
     const QJsonObject meta{{QStringLiteral("spawn"), qint64(next.id)},
                            {QStringLiteral("plan"), next.order.plan},
                            {QStringLiteral("kernel"), next.order.kernel}};
     const QByteArray json = QJsonDocument(meta).toJson(QJsonDocument::Compact);
     if (json.size() > qsizetype(wire::kMaxMeta)) {
-        answer(fail(ErrorCode::Internal, QStringLiteral("The sandbox plan is too large to send.")));
+        answer(next.id, fail(ErrorCode::Internal, QStringLiteral("The sandbox plan is too large to send.")));
         return;
     }
     Outgoing frame;
@@ -204,13 +216,17 @@ void ZygoteClient::askNext()
     send(std::move(frame));
 }
 
-void ZygoteClient::answer(Result<SpawnedKernel> result)
+void ZygoteClient::answer(quint64 id, Result<SpawnedKernel> result)
 {
-    if (m_pending.empty() || !m_pending.front().asked)
+    const auto found = std::find_if(m_pending.begin(), m_pending.end(), [id](const Pending &each) { return each.asked && each.id == id; });
+    if (found == m_pending.end())
         return;
-    m_answerTimer.stop();
-    const SpawnCall call = std::move(m_pending.front().call);
-    m_pending.pop_front();
+    const SpawnCall call = std::move(found->call);
+    m_pending.erase(found);
+    if (m_pending.empty() || !m_pending.front().asked)
+        m_answerTimer.stop();
+    else
+        m_answerTimer.start(kAnswerTimeout);
     askNext();
     call(std::move(result));
 }
@@ -324,8 +340,8 @@ void ZygoteClient::onDeath()
     const auto pause = std::min<std::chrono::milliseconds>(kLongestPause, 50ms * (1 << std::min(m_failures, 8)));
     log::error("zygote_died", {{QStringLiteral("reason"), m_trouble}, {QStringLiteral("restart_ms"), qint64(pause.count())}});
     // Spawns that were not sent yet wait for the next zygote.
-    if (!m_pending.empty() && m_pending.front().asked) {
-        answer(fail(ErrorCode::Unavailable, QStringLiteral("The kernel could not be started. ") + m_trouble,
+    while (!m_pending.empty() && m_pending.front().asked) {
+        answer(m_pending.front().id, fail(ErrorCode::Unavailable, QStringLiteral("The kernel could not be started. ") + m_trouble,
                     QStringLiteral("Try again: a new zygote is being started.")));
     }
     m_restart.start(pause);

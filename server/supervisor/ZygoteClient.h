@@ -54,7 +54,7 @@ public:
     // Why it does not serve, for error texts; empty while it starts or serves.
     const QString &trouble() const { return m_trouble; }
 
-    // Calls back exactly once. Errors: Unavailable (the zygote died, refused, or does not answer).
+    // Calls back exactly once, in no certain order. Errors: Unavailable (the zygote died, refused, or does not answer).
     void spawn(SpawnOrder order, SpawnCall call);
     // False when the zygote is not there to do it.
     bool kill(const QJsonObject &tree);
@@ -85,7 +85,7 @@ private:
     void onSocket(std::uint32_t events);
     void handle(const wire::Frame &frame);
     void askNext();
-    void answer(Result<SpawnedKernel> result);
+    void answer(quint64 id, Result<SpawnedKernel> result);
     void send(Outgoing frame);
     bool say(wire::FrameType type, const QJsonObject &meta);
     void write();

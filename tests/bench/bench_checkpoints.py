@@ -31,8 +31,9 @@ class Server:
 
     def wait_for(self, name, more):
         end = time.monotonic() + 60
-        while self.report()[name] < more and time.monotonic() < end:
+        while (now := self.report()[name]) < more and time.monotonic() < end:
             time.sleep(0.02)
+        return now >= more
 
     def close(self):
         self.process.send_signal(signal.SIGTERM)
@@ -65,24 +66,30 @@ def crowd(server, sessions, seconds, think):
     return sorted(times)
 
 
+def ends_its_kernel(door, session):
+    """Milliseconds of a call whose code ends its own kernel."""
+    began = time.perf_counter()
+    try:
+        door.run(session, "import os\nos._exit(1)")
+    except RuntimeError:
+        pass  # it says what was lost
+    return (time.perf_counter() - began) * 1000
+
+
 def deaths(server, count):
-    """Milliseconds of a call that ends its kernel, and of the next one."""
-    door, ends, nexts = Door(server.port), [], []
+    """Milliseconds of a call that ends its kernel, of the next one, and (server's clock) from the death to being able to run."""
+    door, ends, nexts, back = Door(server.port), [], [], []
     for number in range(count):
         name, taken = f"death-{number}", server.report()["taken"]
         door.run(name, "d = pd.DataFrame({'v': range(1000)})")
         if server.report()["on"]:
             server.wait_for("taken", taken + 1)
-        began = time.perf_counter()
-        try:
-            door.run(name, "import os\nos._exit(1)")
-        except RuntimeError:
-            pass
-        ends.append((time.perf_counter() - began) * 1000)
+        ends.append(ends_its_kernel(door, name))
+        back.append(server.report()["last_restore_ms"])
         began = time.perf_counter()
         door.run(name, "pd.DataFrame({'v': range(1000)}).v.sum()")
         nexts.append((time.perf_counter() - began) * 1000)
-    return sorted(ends), sorted(nexts)
+    return sorted(ends), sorted(nexts), sorted(back)
 
 
 def proportional(server):
@@ -117,23 +124,35 @@ def memory(server, sessions):
     return (proportional(server) - before) / sessions
 
 
+FRAMES = {
+    "one block": "d = pd.DataFrame(np.full(({rows}, 8), 1.5))",
+    "a block per column": "d = pd.DataFrame({{0: np.full({rows}, 1.5)}})\nfor i in range(1, 8): d[i] = np.full({rows}, 1.5)",
+}
+
+
 def big(server, megabytes):
-    time.sleep(3)  # the others have theirs
-    door, taken = Door(server.port), server.report()["taken"]
-    rows = (megabytes << 20) // 64
-    door.run("big", f"d = pd.DataFrame(np.full(({rows}, 8), 1.5))")
-    server.wait_for("taken", taken + 1)
-    stood = server.report()["last_ms"]
-    began = time.perf_counter()
-    try:
-        door.run("big", "import os\nos._exit(1)")
-    except RuntimeError:
-        pass
-    ended = (time.perf_counter() - began) * 1000
-    began = time.perf_counter()
-    size = door.run("big", "len(d)")
-    print(f"  {megabytes} MB frame: the kernel stood still for {stood:.1f} ms; a call that ended the kernel was answered after {ended:.1f} ms,"
-          f"\n    the next one {(time.perf_counter() - began) * 1000:.1f} ms later with the frame ({'complete' if str(rows) in size else 'LOST'})")
+    """Large frames, each in the only session: how long the copy takes, and the way back to it. The copies after the first have the
+    price of the unchanged frame: each follows a cell that changes next to nothing."""
+    door, rows = Door(server.port), (megabytes << 20) // 64
+    for label, code in FRAMES.items():
+        name = label.replace(" ", "-")
+        prices = []
+        for cell in [code.format(rows=rows)] + [f"n = {turn}" for turn in range(5)]:
+            taken = server.report()["taken"]
+            door.run(name, cell)
+            if not server.wait_for("taken", taken + 1):
+                raise SystemExit(f"{label}: no copy was made: {server.report()}")
+            prices.append(server.report()["last_ms"])
+        pages = door.run(name, "print(sum(int(l.split()[1]) for l in open('/proc/self/smaps') if l.startswith('AnonHugePages')) >> 10)").split()[0]
+        ended = ends_its_kernel(door, name)
+        back = server.report()["last_restore_ms"]
+        began = time.perf_counter()
+        size = door.run(name, "len(d)")
+        print(f"  {megabytes} MB frame, {label} ({pages} MB of it in large pages): the kernel stood still for {prices[0]:.1f} ms, then "
+              f"{', '.join(f'{price:.1f}' for price in prices[1:])} ms;\n    a call that ended the kernel was answered after {ended:.1f} ms "
+              f"(from the death to being able to run {back:.1f} ms),\n    the next one {(time.perf_counter() - began) * 1000:.1f} ms later with the "
+              f"frame ({'complete' if str(rows) in size else 'LOST'})")
+        door.tool("delete_session", session_id=name)
 
 
 def main():
@@ -150,14 +169,19 @@ def main():
             print(label + ":")
             row(f"{arguments.sessions} sessions, 200 ms between calls", crowd(server, arguments.sessions, arguments.seconds, 0.2))
             print(f"    {server.report()}")
-            ends, nexts = deaths(server, 10)
+            ends, nexts, back = deaths(server, 10)
             row("call that ends its kernel", ends)
+            if per_second:
+                row("  of it, from the death to being able to run", back)
             row("  the next call", nexts)
             print(f"  {'session after a groupby, everything counted':<58} {memory(server, 30):8.2f} MB each")
-            if per_second:
-                big(server, arguments.megabytes)
         finally:
             server.close()
+    server = Server(arguments, 10)  # nobody else asks for copies here
+    try:
+        big(server, arguments.megabytes)
+    finally:
+        server.close()
     return 0
 
 

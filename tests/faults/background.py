@@ -2,6 +2,7 @@
 """Threads and subprocesses that outlive their cell: allowed; what they print belongs to their session, comes with its next answer and
 with no other's; they are gone when the session is. Then kernels that leave: for memory that others need, and (POWER_TEST_FULL=1) idle
 ones; both come back with their variables."""
+import json
 import sys
 import time
 
@@ -14,7 +15,7 @@ def later():
     print('late words of {who}')
     open('late.txt', 'w').write('{who}')
 threading.Thread(target=later, daemon=True).start()
-child = subprocess.Popen(['sh', '-c', 'sleep 0.4; echo late child of {who}; sleep {mark}'])
+child = subprocess.Popen(['sh', '-c', 'sleep 0.4; echo late child of {who}; touch child.txt; sleep {mark}'])
 print('now')
 """
 
@@ -28,6 +29,16 @@ def wait_for(condition, seconds):
     return False
 
 
+def has_file(server, session, path):
+    return path in json.dumps(server.call("GET", f"/api/files?session_id={session}")[1])
+
+
+def saved(server, session, megabytes):
+    """Its variables are in a snapshot, and the server has seen how much memory they take."""
+    stored = any("snapshot_written" in line and f"session={session}" in line for line in server.text().splitlines())
+    return stored and server.call("GET", f"/api/sessions/{session}")[1].get("memory_mb", 0) >= megabytes
+
+
 def background(server):
     problems = []
     marks = {"one": "70081.5", "two": "70082.5"}
@@ -36,7 +47,9 @@ def background(server):
         if first != "now\n":
             problems.append(f"{who}: {first!r}")
     server.out("1", "bystander")
-    time.sleep(1)
+    for who in marks:
+        if not wait_for(lambda: has_file(server, who, "late.txt") and has_file(server, who, "child.txt"), 20):
+            problems.append(f"{who}: thread and subprocess did not go on after the cell")
     for who in marks:
         other = "two" if who == "one" else "one"
         text = server.out("print('next')", who)
@@ -63,10 +76,11 @@ def background(server):
 def memory_budget():
     """A new session's need ends the longest unused kernel, whose variables come back."""
     problems = []
-    with Server("--total-memory-mb", "270", "--max-memory-mb", "260") as server:
+    with Server("--total-memory-mb", "270", "--max-memory-mb", "260", "--log-level", "DEBUG") as server:
         for name in ("old", "newer"):
             server.out("import numpy as np\nname = %r\nkept = np.full(14_500_000, 7, dtype='int64')\nprint(len(kept))" % name, name)
-            time.sleep(4)  # its snapshot, and a sample of its memory
+            if not wait_for(lambda: saved(server, name, 100), 30):
+                problems.append(f"{name}: no snapshot of it")
         answer = None
         for _ in range(40):
             status, answer = server.run("import numpy as np\nmine = np.ones(2_000_000)\nprint(len(mine))", "third")

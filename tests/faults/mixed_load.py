@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """kill -9 of server, zygote, init, kernel and postgres during a mixed load, under `serve --supervise`.
 
-What was acknowledged is there: files, sessions and their runs; variables are, or their loss is named in the answer that first
-misses them. A killed zygote loses no session. The service answers again by itself, and 10 s later nothing is left of the dead.
+What was acknowledged is there: files, sessions and their runs, and jobs, each of which ends once and in a way it was ordered with;
+variables are, or their loss is named in the answer that first misses them. A killed zygote loses no session. The service answers again by itself, and 10 s later nothing is left of the dead.
 CI: each is killed once; POWER_TEST_FULL=1: for two minutes.
 """
 import json
@@ -78,6 +78,60 @@ class Client(threading.Thread):
             self.records.append(name)
 
 
+JOB = """
+import os, time
+with open('ran{n}.txt', 'a') as f: f.write(os.urandom(8).hex() + '\\n')
+time.sleep(0.{pause})
+print('done {n}')
+"""
+
+
+class Submitter(threading.Thread):
+    """Orders jobs, each until it is acknowledged: the key makes one job of several tries. Two of three run again when their server
+    is lost, the third ends as interrupted."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.server, self.on, self.jobs, self.tries, self.problems = server, True, {}, 0, []
+
+    def run(self):
+        number = 0
+        while self.on:
+            number += 1
+            order = {"code": JOB.format(n=number, pause=random.randint(1, 6)), "session_id": "jobs", "idempotency_key": f"job{number}",
+                     "timeout": 60, "if_lost": "requeue" if number % 3 else "interrupt"}
+            until = time.monotonic() + 60
+            while time.monotonic() < until:
+                self.tries += 1
+                status, answer = self.server.call("POST", "/api/jobs/submit", order, 30)
+                if status in (200, 202):
+                    self.jobs[number] = answer["job_id"]
+                    break
+                time.sleep(0.1)
+            else:
+                self.problems.append(f"job {number} could not be submitted for a minute: {status} {answer}")
+            time.sleep(random.uniform(0.3, 0.8))
+
+    def check(self):
+        problems, states = [], {}
+        _, listed = self.server.call("GET", "/api/jobs?limit=200")
+        ids = [job["job_id"] for job in listed.get("jobs", [])]
+        for number, job in list(self.jobs.items()):
+            _, facts = self.server.call("GET", f"/api/jobs/{job}/status")
+            state = facts.get("state")
+            states[state] = states.get(state, 0) + 1
+            if len(self.jobs) <= 200 and ids.count(job) != 1:
+                problems.append(f"job {number} is {ids.count(job)} times in the list")
+            ran = len(self.server.out(f"import os\nprint(open('ran{number}.txt').read() if os.path.exists('ran{number}.txt') else '')", "jobs").split())
+            if state == "succeeded":
+                _, result = self.server.call("GET", f"/api/jobs/{job}/result")
+                if f"done {number}" not in json.dumps(result) or not 1 <= ran <= facts["attempts"]:
+                    problems.append(f"job {number} succeeded, ran {ran} times in {facts['attempts']} attempts: {json.dumps(result)[:300]}")
+            elif state != "interrupted" or number % 3 or ran > 1:
+                problems.append(f"job {number} (ran {ran} times) is {json.dumps(facts)[:500]}")
+        return problems, states
+
+
 def check(server, clients):
     problems = []
     status, listed = server.call("GET", "/api/sessions")
@@ -115,10 +169,11 @@ def main():
     seed = int(time.time())
     random.seed(seed)
     problems, killed = [], {}
-    with Server(supervised=True) as server:
+    with Server("--job-lease-seconds", "3", supervised=True) as server:
+        submitter = Submitter(server)
         clients = [Client(server, f"agent{i}") for i in range(SESSIONS)]
         problems += zygote_alone(server, clients)
-        for client in clients:
+        for client in [*clients, submitter]:
             client.start()
         until = time.monotonic() + 120
         rounds = 0
@@ -145,6 +200,8 @@ def main():
         problems += [f"{client.name} had no answer within a minute of the last kill"
                      for client, before in zip(clients, answered) if len(client.files) <= before]
         back = time.monotonic() - last
+        submitter.on = False
+        submitter.join(90)
         for client in clients:
             client.on = False
         for client in clients:
@@ -154,13 +211,18 @@ def main():
         while (found := check(server, clients)) and time.monotonic() < patience:
             time.sleep(1)
         problems += [problem for client in clients for problem in client.problems] + found
+        patience = time.monotonic() + 60
+        while (ended := submitter.check())[0] and time.monotonic() < patience:
+            time.sleep(1)
+        problems += submitter.problems + ended[0]
         while server.leftovers() and time.monotonic() - last < max(10, back + 10):
             time.sleep(0.2)
         problems += [f"left over: {p.pid} {p.command[:100]}" for p in server.leftovers()]
         cells = sum(len(client.files) for client in clients)
         losses = [loss for client in clients for loss in client.losses]
         print(f"seed {seed}: killed {killed}; {cells} cells acknowledged, {sum(c.unanswered for c in clients)} calls without an answer, "
-              f"{len(losses)} losses named, all sessions answered {back:.1f} s after the last kill")
+              f"{len(losses)} losses named, all sessions answered {back:.1f} s after the last kill; {len(submitter.jobs)} jobs acknowledged "
+              f"in {submitter.tries} tries, ended: {ended[1]}")
         if killed.keys() != set(ROLES):
             problems.append(f"not all roles were found: {killed}")
         if problems:
