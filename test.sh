@@ -71,7 +71,8 @@ if [ -z "$full" ]; then
 fi
 
 # What reads hostile bytes, once more with sanitizers: any error they report, leaks included, fails the test.
-sanitized=(tst_frame tst_request_head tst_http_guard tst_http_streams tst_mcp tst_mcp_eras tst_mcp_http tst_mcp_fuzz tst_output_merger)
+sanitized=(tst_frame tst_request_head tst_http_guard tst_http_streams tst_mcp tst_mcp_eras tst_mcp_http tst_mcp_fuzz tst_output_merger
+           tst_hostile_kernel)
 run_sanitized() {
     local names
     names=$(IFS='|'; echo "${sanitized[*]}")

@@ -113,9 +113,10 @@ bool apply(const Plan &plan, const Prepared &prepared, std::vector<StepTime> &ti
     beNice(autogroup);
     autogroup = sys::Fd();
     if (!watch.note("identity", dropIdentity(plan, failure))) return false;
-    // A job's kernel has another uid and the session's gid: what one writes the other may change.
+    // A job's kernel has another uid and the session's gid: what one writes the other may change. Others may not even read
+    // it: where /dev/shm is everybody's they could.
     const bool ownUser = (plan.tier == Tier::Full || plan.tier == Tier::Container) && !plan.userNamespace;
-    ::umask(ownUser ? 002 : 022);
+    ::umask(ownUser ? 007 : 022);
     if (!watch.note("workspace", enterWorkspace(plan, failure))) return false;
     if (plan.tier == Tier::None) return true;
     if (!watch.note("landlock", applyLandlock(plan, g_keptDescriptors, failure))) return false;

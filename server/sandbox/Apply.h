@@ -25,7 +25,7 @@ Prepared *prepare(Failure &failure);
 void release(Prepared *prepared);
 
 // In the freshly forked child (single-threaded, still privileged in full and container). On success the process
-// is confined for good: umask 022 (002 under a uid and gid of the session's own), leader of its own session and process
+// is confined for good: umask 022 (007 under a uid and gid of the session's own), leader of its own session and process
 // group, working directory = the workspace (by workspaceInside where that path leads to it). On failure it must _exit: it may be half confined.
 // `full`: the child must be in a pid namespace made by PidNamespace::enter, with userNamespace by forkInUserNamespace. No PR_SET_PDEATHSIG is set.
 // Tier None: limits, capabilities and working directory only, no wall.

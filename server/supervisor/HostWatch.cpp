@@ -13,6 +13,7 @@ constexpr auto kBusyTick = 150ms;
 constexpr auto kIdleTick = 3s;
 constexpr auto kComputingTick = 500ms; // threads that a cell left behind
 constexpr auto kRestoredLately = 10s;
+constexpr auto kYoung = 1s; // that runs nothing: it has nothing yet
 constexpr int kDiskEvery = 5;  // busy ticks between two walks of a workspace
 constexpr int kIdleEvery = 20; // busy ticks between two looks at kernels that run nothing
 } // namespace
@@ -39,9 +40,10 @@ void Host::sample()
     const bool all = !busy || m_ticks % kIdleEvery == 0;
     for (const auto &[number, kernel] : m_kernels) {
         const bool runs = kernel->isAlive() && kernel->isRunning();
-        // What began since the last tick is not looked at: a crowd of short runs would mostly pay for being watched.
+        // What began since the last tick is not looked at: a crowd of new sessions would mostly pay for being watched.
         const qint64 before = runs ? std::exchange(m_seenRunning[number], m_ticks) : 0;
-        if (!kernel->isAlive() || !(all || (runs && before == m_ticks - 1)))
+        const bool grown = all && kernel->age() >= kYoung;
+        if (!kernel->isAlive() || !(grown || (runs && before == m_ticks - 1)))
             continue;
         qint64 &walked = m_diskWalks[number];
         const bool walk = kernel->isRunning() && (walked == 0 || m_ticks - walked >= kDiskEvery);
@@ -50,8 +52,8 @@ void Host::sample()
         targets << kernel->target(walk);
     }
     if (targets.isEmpty()) {
-        if (busy)
-            m_tick.start(kBusyTick);
+        if (!m_kernels.empty())
+            m_tick.start(busy ? kBusyTick : kIdleTick);
         return;
     }
     m_sampling = true;

@@ -29,6 +29,7 @@ KernelProcess::KernelProcess(KernelHouse &house, quint64 number, KernelSpec spec
 {
     for (QTimer *timer : {&m_deadline, &m_step, &m_quiet, &m_pause, &m_exitTimer, &m_treeTimer, &m_copyTimer})
         timer->setSingleShot(true);
+    m_ordered.start();
     m_deadline.setTimerType(Qt::PreciseTimer);
     connect(&m_deadline, &QTimer::timeout, this, [this] {
         if (m_run)

@@ -101,6 +101,7 @@ public:
     int untoldLoss() const { return m_untold ? m_untold->lastLost : 0; }
     bool isRunning() const { return m_run != nullptr; }
     bool isComputing() const { return m_nice > kAtRestNice; } // as far as the last sample tells
+    std::chrono::milliseconds age() const { return std::chrono::milliseconds(m_ordered.elapsed()); }
     bool isGone() const { return m_state == State::Gone; }
     const QString &deathReason() const { return m_deathReason; }
     const KernelSpec &spec() const { return m_spec; }
@@ -222,6 +223,7 @@ private:
     int m_variables = 0;      // of the session, after the last cell
     bool m_changed = false;   // something ran since the last attempt
     bool m_restored = false;  // and has no checkpoint since
+    QElapsedTimer m_ordered; // since it was asked for
     QElapsedTimer m_idle, m_restoredAt;
     int m_count = 0;          // of the last cell
     qint64 m_copyBytes = 0;   // memory that the copy alone holds
