@@ -128,7 +128,7 @@ Host::~Host()
     const std::map<quint64, Shared> kernels = std::exchange(m_kernels, {});
     for (const auto &[number, kernel] : kernels)
         kernel->abandon();
-    m_zygote.reset();
+    m_zygotes.reset();
     m_sampler.waitForDone(); // kills without the zygote
 }
 
@@ -155,25 +155,31 @@ QCoro::Task<Result<Done>> Host::start()
     QByteArrayList arguments;
     for (const QString &module : std::as_const(m_config.imports))
         arguments << "--import" << module.toUtf8();
-    m_zygote = std::make_unique<ZygoteClient>(m_poller, m_config.kernelProgram, arguments, zygoteEnvironment());
-    connect(m_zygote.get(), &ZygoteClient::ready, this, [this] {
-        m_baseline = procKilobytes(m_zygote->pid(), "status", "RssAnon");
-        m_baselineData = procKilobytes(m_zygote->pid(), "status", "VmData");
+    const QByteArrayList environment = zygoteEnvironment();
+    Zygotes::Make make = [this, arguments, environment] {
+        return std::make_unique<ZygoteClient>(m_poller, m_config.kernelProgram, arguments, environment);
+    };
+    m_zygotes = std::make_unique<Zygotes>(std::move(make), m_config.kernelsPerZygote);
+    connect(m_zygotes.get(), &Zygotes::ready, this, [this] {
+        const pid_t zygote = m_zygotes->current().pid();
+        m_baseline = procKilobytes(zygote, "status", "RssAnon");
+        m_baselineData = procKilobytes(zygote, "status", "VmData");
         Q_EMIT ready();
         m_ready.open();
     });
-    connect(m_zygote.get(), &ZygoteClient::exited, this, [this](const ExitReport &report) { onExited(report); });
-    connect(m_zygote.get(), &ZygoteClient::died, this, [this] {
+    connect(m_zygotes.get(), &Zygotes::exited, this, [this](const ExitReport &report) { onExited(report); });
+    connect(m_zygotes.get(), &Zygotes::died, this, [this](bool present) {
         m_orphans = true;
-        m_ready.close();
+        if (present)
+            m_ready.close();
     });
-    Result<Done> started = m_zygote->start();
+    Result<Done> started = m_zygotes->start();
     co_return started;
 }
 
 QJsonObject Host::zygoteReport() const
 {
-    return m_zygote ? m_zygote->report() : QJsonObject();
+    return m_zygotes ? m_zygotes->current().report() : QJsonObject();
 }
 
 int Host::kernelCount() const
@@ -237,7 +243,7 @@ Host::Shared Host::order(const KernelSpec &spec, QString &trouble)
     ordered.plan = plan(spec);
     ordered.kernel = kernelMeta(spec, token);
     ordered.descriptors = {std::move(control.theirs), std::move(out.theirs), std::move(err.theirs), std::move(lifeline.theirs)};
-    m_zygote->spawn(std::move(ordered), [kernel](Result<SpawnedKernel> spawned) {
+    m_zygotes->spawn(kernel->number(), std::move(ordered), [kernel](Result<SpawnedKernel> spawned) {
         if (spawned) {
             kernel->born(spawned.value());
             return;
@@ -259,7 +265,7 @@ QCoro::Task<Result<std::unique_ptr<Kernel>>> Host::spawn(KernelSpec spec, Cancel
         co_return Unexpected<Error>{*m_refusal};
     if (!isReady()) {
         // A call may come while the sandbox is still probed, before there is a zygote: it waits like the others.
-        const QString trouble = m_zygote ? m_zygote->trouble() : QString();
+        const QString trouble = m_zygotes ? m_zygotes->current().trouble() : QString();
         if (trouble.contains(QLatin1String("refuses")))
             co_return fail(ErrorCode::Unavailable, trouble);
         const std::chrono::milliseconds most = kZygoteWait;
@@ -269,12 +275,12 @@ QCoro::Task<Result<std::unique_ptr<Kernel>>> Host::spawn(KernelSpec spec, Cancel
             co_return fail(ErrorCode::Cancelled, QStringLiteral("The server stopped."));
         if (!waited)
             co_return fail(waited.error().code,
-                           QStringLiteral("The kernels are still warming up. ") + (m_zygote ? m_zygote->trouble() : QString()),
+                           QStringLiteral("The kernels are still warming up. ") + (m_zygotes ? m_zygotes->current().trouble() : QString()),
                            QStringLiteral("Try again in a few seconds."));
         if (m_refusal)
             co_return Unexpected<Error>{*m_refusal};
     }
-    if (!m_zygote)
+    if (!m_zygotes)
         co_return fail(ErrorCode::Unavailable, QStringLiteral("Kernels cannot be started: the server is not running them."));
     Result<Done> room = roomFor(spec);
     if (!room)
@@ -320,10 +326,11 @@ void Host::killTree(const KernelProcess &kernel)
     const TreeTarget target = kernel.target(false);
     signalPidfd(kernel.initPidfd(), SIGKILL);
     signalPidfd(kernel.pidfd(), SIGKILL);
-    if (m_zygote && m_zygote->kill({{QStringLiteral("pid"), qint64(target.pid)},
-                                    {QStringLiteral("init_pid"), qint64(target.initPid)},
-                                    {QStringLiteral("uid"), qint64(target.uid)},
-                                    {QStringLiteral("tier"), kernel.tier()}}))
+    const QJsonObject tree{{QStringLiteral("pid"), qint64(target.pid)},
+                           {QStringLiteral("init_pid"), qint64(target.initPid)},
+                           {QStringLiteral("uid"), qint64(target.uid)},
+                           {QStringLiteral("tier"), kernel.tier()}};
+    if (m_zygotes && m_zygotes->kill(kernel.number(), tree))
         return;
     if (target.initPid > 0)
         return; // the namespace ends with its init
@@ -359,6 +366,8 @@ void Host::treeGone(KernelProcess &kernel)
     m_kernels.erase(found);
     m_diskWalks.remove(last->number());
     m_seenRunning.remove(last->number());
+    if (m_zygotes)
+        m_zygotes->forget(last->number());
     QTimer::singleShot(0, this, [last] {});
     if (m_orphans)
         reapStrays();
@@ -419,10 +428,10 @@ QCoro::Task<> Host::stop()
         const Result<Done> gone = co_await each.wait(most, none);
         Q_UNUSED(gone);
     }
-    if (!self || !m_zygote)
+    if (!self || !m_zygotes)
         co_return;
     const OneShot<Done> ended;
-    m_zygote->stop([ended] { ended.resolve(Done{}); });
+    m_zygotes->stop([ended] { ended.resolve(Done{}); });
     const Result<Done> gone = co_await ended.wait(most, none);
     Q_UNUSED(gone);
 }

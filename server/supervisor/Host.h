@@ -4,6 +4,7 @@
 #include "supervisor/KernelHost.h"
 #include "supervisor/KernelProcess.h"
 #include "supervisor/Renderer.h"
+#include "supervisor/Zygotes.h"
 #include <QHash>
 #include <QThreadPool>
 #include <map>
@@ -20,7 +21,7 @@ public:
 
     QCoro::Task<Result<Done>> start() override;
     const TierReport &tier() const override { return m_tier; }
-    bool isReady() const override { return m_zygote && m_zygote->serves(); }
+    bool isReady() const override { return m_zygotes && m_zygotes->current().serves(); }
     QJsonObject checkpointReport() const override;
     QJsonObject zygoteReport() const override;
     QCoro::Task<Result<std::unique_ptr<Kernel>>> spawn(KernelSpec spec, CancelToken cancel) override;
@@ -69,7 +70,7 @@ private:
     std::chrono::microseconds m_lastPrice{0}, m_longestPrice{0}, m_lastRestoration{0}, m_longestRestoration{0};
     TierReport m_tier;
     Poller m_poller;
-    std::unique_ptr<ZygoteClient> m_zygote;
+    std::unique_ptr<Zygotes> m_zygotes;
     std::map<quint64, Shared> m_kernels;
     quint64 m_next = 1;
     bool m_stopping = false;

@@ -9,8 +9,8 @@ constexpr qsizetype kMostReasons = 40;
 
 void Host::adopt(const KernelProcess &kernel, pid_t copy)
 {
-    if (m_zygote)
-        m_zygote->adopt({{QStringLiteral("pid"), qint64(kernel.pid())}, {QStringLiteral("checkpoint"), qint64(copy)}});
+    if (m_zygotes)
+        m_zygotes->adopt(kernel.number(), {{QStringLiteral("pid"), qint64(kernel.pid())}, {QStringLiteral("checkpoint"), qint64(copy)}});
 }
 
 void Host::countCheckpoint(const QString &what, const QString &reason)

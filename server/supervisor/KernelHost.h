@@ -24,6 +24,7 @@ struct HostConfig {
     int checkpointsPerSecond = 10; // of all sessions together; 0: none are taken
     bool installsPackages = false; // the tool install_package is offered: hints name it
     QStringList imports;           // modules the zygote imports besides its own list
+    int kernelsPerZygote = 500;    // then another takes its place; 0: any number
 };
 
 // What the probe found by doing, for /health, the banner and result metadata.

@@ -344,7 +344,10 @@ void ZygoteClient::onDeath()
         answer(m_pending.front().id, fail(ErrorCode::Unavailable, QStringLiteral("The kernel could not be started. ") + m_trouble,
                     QStringLiteral("Try again: a new zygote is being started.")));
     }
-    m_restart.start(pause);
+    if (m_isRetired)
+        failAll(m_trouble);
+    else
+        m_restart.start(pause);
     Q_EMIT died();
 }
 

@@ -60,6 +60,9 @@ public:
     bool kill(const QJsonObject &tree);
     // Frame Adopt of shared/wire/PROTOCOL.md; without a zygote there is nobody to tell.
     void adopt(const QJsonObject &pair);
+    // It is not replaced when it dies; spawns it was asked for are still answered.
+    void retire() { m_isRetired = true; }
+    bool isStopping() const { return m_stopping; }
     // Ends it for good: end of file on its socket, SIGKILL after a second. Calls `gone` when it is reaped.
     void stop(std::function<void()> gone);
 
@@ -105,6 +108,7 @@ private:
     quint64 m_nextSpawn = 1;
     bool m_serving = false;
     bool m_stopping = false;
+    bool m_isRetired = false;
     QJsonObject m_report;
     QString m_trouble;
     QTimer m_restart, m_answerTimer, m_stopTimer;

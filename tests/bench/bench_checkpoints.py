@@ -80,10 +80,10 @@ def deaths(server, count):
     """Milliseconds of a call that ends its kernel, of the next one, and (server's clock) from the death to being able to run."""
     door, ends, nexts, back = Door(server.port), [], [], []
     for number in range(count):
-        name, taken = f"death-{number}", server.report()["taken"]
+        name = f"death-{number}"
         door.run(name, "d = pd.DataFrame({'v': range(1000)})")
         if server.report()["on"]:
-            server.wait_for("taken", taken + 1)
+            server.wait_for("parked", number + 1)  # this session's copy, and that of each that came back from its own
         ends.append(ends_its_kernel(door, name))
         back.append(server.report()["last_restore_ms"])
         began = time.perf_counter()
@@ -115,6 +115,7 @@ def proportional(server):
 
 def memory(server, sessions):
     door = Door(server.port)
+    time.sleep(3)  # the others have their copies
     before, taken = proportional(server), server.report()["taken"]
     for number in range(sessions):
         door.run(f"memory-{number}", "n = pd.DataFrame({'k': ['a', 'b'] * 50, 'v': range(100)}).groupby('k').v.sum()")
@@ -167,13 +168,13 @@ def main():
         server = Server(arguments, per_second)
         try:
             print(label + ":")
-            row(f"{arguments.sessions} sessions, 200 ms between calls", crowd(server, arguments.sessions, arguments.seconds, 0.2))
-            print(f"    {server.report()}")
             ends, nexts, back = deaths(server, 10)
             row("call that ends its kernel", ends)
             if per_second:
                 row("  of it, from the death to being able to run", back)
             row("  the next call", nexts)
+            row(f"{arguments.sessions} sessions, 200 ms between calls", crowd(server, arguments.sessions, arguments.seconds, 0.2))
+            print(f"    {server.report()}")
             print(f"  {'session after a groupby, everything counted':<58} {memory(server, 30):8.2f} MB each")
         finally:
             server.close()

@@ -70,7 +70,8 @@ LEFT_OPEN = {
     "userns": ["sessions have one user on the host: separated by namespaces and Landlock, not by uid"],
     "container": ["no namespaces: Landlock and the uid alone hide files and processes; below ABI 6 signals and abstract sockets are stopped "
                   "by the uid and the ban on sockets only",
-                  "/dev/shm is the container's: files are private by mode, charged to the session's memory and removed with it, but a session can fill it",
+                  "/dev/shm is the container's: its names are not listed and open to nobody but their session, which is charged for them and with "
+                  "which they go; a session can fill it, can try whether a name is taken, and can give a file of its own to others that know its name",
                   "facts of the host that /proc files of everybody tell (processors, memory, load)"],
     "nonroot": ["as container, and all sessions and the server have one uid: Landlock (ABI 6 or newer) is the only wall between them",
                 "limits of processes count for all sessions together; /dev/shm is neither private nor charged"],

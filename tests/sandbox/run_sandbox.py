@@ -1,5 +1,5 @@
 """Drives sandbox_try through one tier: python3 run_sandbox.py <tier> [part ...]; tiers: full container nonroot, and userns
-(`full` of a server that is not root); parts: attacks work variants limits ends bench.
+(`full` of a server that is not root); parts: attacks work variants neighbours limits ends bench.
 
 Needs POWER_BIN (power-init) and POWER_TRY (sandbox_try); POWER_PYTHON_ENV names the kernels' environment.
 POWER_LANDLOCK caps the Landlock ABI; POWER_BEST is the tier that the probe has to find by itself here. full and container
@@ -261,6 +261,62 @@ def ends(ground):
     return rows
 
 
+KEEPS = """
+import os, time
+from multiprocessing import get_context, shared_memory
+block = shared_memory.SharedMemory(create=True, size=4096, name='power-test-block')
+open('/dev/shm/power-test-file', 'w').write('private')
+lock = get_context('fork').Lock()
+print('ready', flush=True)
+until = time.monotonic() + 60
+while not os.path.exists('stop') and time.monotonic() < until:
+    time.sleep(0.02)
+held = open('/dev/shm/power-test-file').read() == 'private' and bytes(block.buf[:4]) == bytes(4)
+block.close()
+block.unlink()
+os.unlink('/dev/shm/power-test-file')
+print('unchanged' if held else 'changed')
+"""
+PRIES = """
+import errno, json, os
+def tried(function, *arguments):
+    try:
+        result = function(*arguments)
+        return result if isinstance(result, str) else 'open'
+    except OSError as problem:
+        return errno.errorcode[problem.errno]
+found = {'list': tried(lambda: 'open' if os.listdir('/dev/shm') else 'empty')}
+for name in ('power-test-file', 'power-test-block'):
+    path = '/dev/shm/' + name
+    found['read ' + name] = tried(lambda: open(path).read(1) and None)
+    found['write ' + name] = tried(lambda: os.write(os.open(path, os.O_WRONLY), b'x') and None)
+    found['empty ' + name] = tried(os.truncate, path, 0)
+    found['remove ' + name] = tried(os.unlink, path)
+    found['rename ' + name] = tried(os.rename, path, path + '-mine')
+    found['link ' + name] = tried(os.link, path, 'link')
+    found['mode ' + name] = tried(os.chmod, path, 0o666)
+print(json.dumps(found))
+"""
+
+
+def neighbours(ground):
+    """What a session keeps in /dev/shm is not there for another one, or does not open to it."""
+    if ground.own:
+        return []  # one user for all sessions: a private /dev/shm (userns, as in full), or none at all (nonroot: see LEFT_OPEN)
+    keeper = subprocess.Popen([TRY, "run", ground.plan(), "90", PYTHON, "-c", KEEPS], stdout=subprocess.PIPE, text=True)
+    ready = keeper.stdout.readline()
+    code, out, err = ground.python(PRIES, uid=OTHER, gid=OTHER, workspace=ground.root + "/other", scratch="" if ground.tier == "full" else ground.root + "/other")
+    with open(ground.root + "/work/stop", "w"):
+        pass
+    held = keeper.communicate(timeout=90)[0]
+    os.unlink(ground.root + "/work/stop")
+    rows = [check("/dev/shm of another session: it keeps what it was", ready == "ready\n" and held == "unchanged\n", (ready, held, code, err))]
+    refusals = ("ENOENT",) if ground.tier == "full" else ("EACCES", "EPERM", "EXDEV")
+    for name, outcome in json.loads(out or '{"none": ""}').items():
+        rows.append(check(f"/dev/shm of another session: {name}", outcome in refusals or (name == "list" and outcome == "empty"), outcome))
+    return rows
+
+
 def variants(ground):
     """What workers ask for beside a session's plan, and how a failure reads."""
     rows = []
@@ -332,7 +388,7 @@ def without_user_namespaces():
 
 def main():
     tier = sys.argv[1]
-    parts = sys.argv[2:] or ["attacks", "work", "variants", "limits", "ends"]
+    parts = sys.argv[2:] or ["attacks", "work", "variants", "neighbours", "limits", "ends"]
     forbidden = without_user_namespaces() if tier == "nonroot" and os.getuid() == 0 else []
     if tier in ("nonroot", "userns") and os.getuid() == 0:
         os.setgroups([])

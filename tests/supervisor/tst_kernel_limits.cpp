@@ -174,6 +174,40 @@ private Q_SLOTS:
         QVERIFY(m_rig.host->isReady());
     }
 
+    // All kernels of one zygote share its layout of memory: after so many another one takes its place, and nobody notices.
+    void zygoteIsRenewed()
+    {
+        Rig rig;
+        rig.nextUid = m_rig.nextUid + 700;
+        HostConfig made = config(rig.directory.path());
+        made.kernelsPerZygote = 2;
+        QVERIFY(rig.start(made));
+        const auto present = [&rig] { return qint64(rig.host->zygoteReport().value(QStringLiteral("pid")).toDouble()); };
+        const QByteArray place = "id(None)"; // in the interpreter's own data
+        auto one = rig.spawn();
+        const qint64 first = present();
+        auto two = rig.spawn();
+        QVERIFY(one && two);
+        run(*one, "x = 5");
+        const QByteArray at = story(run(*one, place));
+        QCOMPARE(story(run(*two, place)), at);
+        QTRY_VERIFY_WITH_TIMEOUT(present() > 1 && present() != first, 60'000);
+        auto three = rig.spawn();
+        QVERIFY(three);
+        QVERIFY(story(run(*three, place)) != at);
+        QCOMPARE(story(run(*one, "x")), QByteArray("d:5"));
+        QCOMPARE(::kill(pid_t(first), 0), 0);
+        // The retired one still tells of its kernels' ends, and goes with the last.
+        const RunOutcome ended = run(*two, "import os; os._exit(4)");
+        QVERIFY2(ended.status == RunStatus::Died && ended.errorValue.contains(QStringLiteral("4")), describe(ended));
+        two.reset();
+        await(one->stop());
+        one.reset();
+        QTRY_VERIFY_WITH_TIMEOUT(::kill(pid_t(first), 0) != 0, 10'000);
+        QCOMPARE(story(run(*three, "1")), QByteArray("d:1"));
+        rig.stop();
+    }
+
     void globalBudgetEndsTheLargest()
     {
         Rig rig;
