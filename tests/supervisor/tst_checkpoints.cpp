@@ -310,6 +310,39 @@ private Q_SLOTS:
         QVERIFY(!run(*kernel, "import os\nos._exit(1)").restored.has_value());
     }
 
+    // One at a time for all sessions together, the costliest first.
+    void pacedCostliestFirst()
+    {
+        Rig other;
+        other.nextUid = m_rig.nextUid + 50;
+        HostConfig made = config(other.directory.path());
+        made.checkpointsPerSecond = 2;
+        QVERIFY(other.start(made));
+        const auto taken = [&other] { return other.host->checkpointReport().value(QLatin1String("taken")).toInt(); };
+        std::vector<std::unique_ptr<Kernel>> cheap;
+        for (int i = 0; i < 3; ++i)
+            cheap.push_back(other.spawn());
+        auto costly = other.spawn();
+        QVERIFY(costly);
+        // All have just ended a cell when the first tick comes that finds them at rest for a second.
+        auto waiting = costly->run(request("import time\ntime.sleep(1)\nx = 1"));
+        QTest::qWait(900);
+        for (const auto &kernel : cheap)
+            run(*kernel, "x = 1");
+        QVERIFY(await(std::move(waiting)).status == RunStatus::Ok);
+        QTRY_VERIFY_WITH_TIMEOUT(taken() == 1, 10'000);
+        QElapsedTimer clock;
+        clock.start();
+        QVERIFY(run(*costly, "import os\nos._exit(1)").restored.has_value()); // its second copy is urgent, not paced
+        QTRY_VERIFY_WITH_TIMEOUT(taken() == 5, 10'000);
+        QVERIFY2(clock.elapsed() >= 1000, QByteArray::number(clock.elapsed()));
+        for (const auto &kernel : cheap)
+            QVERIFY(run(*kernel, "import os\nos._exit(1)").restored.has_value());
+        cheap.clear();
+        costly.reset();
+        other.stop();
+    }
+
     void offMeansNone()
     {
         Rig other;
