@@ -127,6 +127,9 @@ class Submitter(threading.Thread):
                 _, result = self.server.call("GET", f"/api/jobs/{job}/result")
                 if f"done {number}" not in json.dumps(result) or not 1 <= ran <= facts["attempts"]:
                     problems.append(f"job {number} succeeded, ran {ran} times in {facts['attempts']} attempts: {json.dumps(result)[:300]}")
+            elif state == "failed" and facts.get("cause") in ("signal", "zygote"):  # it was the job's own kernel that was killed
+                if ran > facts["attempts"]:
+                    problems.append(f"job {number} ran {ran} times in {facts['attempts']} attempts")
             elif state != "interrupted" or number % 3 or ran > 1:
                 problems.append(f"job {number} (ran {ran} times) is {json.dumps(facts)[:500]}")
         return problems, states
