@@ -82,14 +82,17 @@ bool Confinement::confine(const sandbox::Plan &plan, std::string &timings, sandb
 
 int endTree(pid_t kernel, pid_t init)
 {
-    int status = 0;
+    // The kernel is reaped first: an init does not end before every process of its namespace is, and the kernel, though in
+    // there, is our child.
+    int ofInit = 0, status = 0;
     for (const pid_t child : {init, kernel}) {
-        if (child <= 0) continue;
-        ::kill(child, SIGKILL);
-        while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-        }
+        if (child > 0) ::kill(child, SIGKILL);
     }
-    return status;
+    while (kernel > 0 && ::waitpid(kernel, &status, 0) < 0 && errno == EINTR) {
+    }
+    while (init > 0 && ::waitpid(init, &ofInit, 0) < 0 && errno == EINTR) {
+    }
+    return kernel > 0 ? status : ofInit;
 }
 
 void sweepTree(const sandbox::Tree &tree)

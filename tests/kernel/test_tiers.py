@@ -7,7 +7,7 @@ import tempfile
 import time
 import unittest
 
-from driver import PROGRAM, Kernel, Zygote
+from driver import PROGRAM, Kernel, SpawnError, Zygote
 
 UID = 211_042 if os.getuid() == 0 else os.getuid()
 
@@ -23,7 +23,7 @@ class Tiers(unittest.TestCase):
     def tearDownClass(cls):
         cls.zygote.close()
 
-    def spawn(self, tier, memory=1 << 30):
+    def spawn(self, tier, memory=1 << 30, cwd=None):
         probe = json.loads(subprocess.run([PROGRAM, "probe", "--tier", tier], check=True, capture_output=True).stdout)
         self.assertEqual(probe["tier"], tier, probe)
         root = tempfile.mkdtemp(prefix="pk-tier-")
@@ -38,10 +38,16 @@ class Tiers(unittest.TestCase):
         plan = {"tier": tier, "userNamespace": probe["user_namespace"], "landlockAbi": probe["landlock"], "uid": uid, "gid": uid, "workspace": workspace,
                 "workspaceInside": inside, "scratch": scratch, "memoryBytes": memory, "fileBytes": 1 << 28,
                 "readOnly": [self.zygote.cache] + [os.environ["POWER_PYTHON_ENV"]] * bool(os.environ.get("POWER_PYTHON_ENV"))}
-        kernel = Kernel(self.zygote, plan=plan, cwd=inside, home=inside, tmp="/tmp")
+        kernel = Kernel(self.zygote, plan=plan, cwd=cwd or inside, home=inside, tmp="/tmp")
         self.addCleanup(lambda: kernel.pid in self.zygote.exits or kernel.stop())
         kernel.real, kernel.scratch_directory = workspace, scratch
         return kernel
+
+    def test_a_start_that_fails_ends(self):
+        """Its init ends only after the kernel was reaped; the zygote must not wait the other way round."""
+        with self.assertRaises(SpawnError):
+            self.spawn("full", cwd="/no/such/directory")
+        self.assertEqual(self.spawn("full").run("1").result, "1")
 
     def check(self, tier):
         kernel = self.spawn(tier)
