@@ -216,6 +216,8 @@ def http_sse():
         same(json.loads(event()[1])["result"]["protocolVersion"], "2024-11-05")
         same(send("POST", target, run("6 * 7", "old", 7), Content_Type=JSON).status, 202)
         answer = json.loads(event()[1])
+        while "id" not in answer:  # that there is a new session may be told first
+            answer = json.loads(event()[1])
         assert answer["id"] == 7 and "42" in answer["result"]["content"][0]["text"], answer
 
 
