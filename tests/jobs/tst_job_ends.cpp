@@ -68,6 +68,7 @@ private Q_SLOTS:
         QTest::newRow("groupby") << "import pandas as pd, numpy as np\nd = pd.DataFrame({'a': np.arange(5_000_000) % 1000, 'b': 1.0})\nwhile True: d.groupby('a').b.mean()";
         QTest::newRow("apply") << "import pandas as pd\npd.Series(range(20_000_000)).apply(lambda x: x + 1)";
         QTest::newRow("forest") << "import numpy as np\nfrom sklearn.ensemble import RandomForestClassifier\nRandomForestClassifier(2000).fit(np.random.rand(50000, 20), np.arange(50000) % 2)";
+        QTest::newRow("gradient boosting") << "import numpy as np\nfrom sklearn.ensemble import HistGradientBoostingClassifier\nHistGradientBoostingClassifier(max_iter=10_000).fit(np.random.rand(200_000, 20), np.arange(200_000) % 2)";
         QTest::newRow("regular expression") << "import re\nre.match('(a+)+$', 'a' * 40 + 'b')";
         QTest::newRow("power") << "3 ** (10 ** 9)";
         QTest::newRow("subprocess") << "import subprocess\nsubprocess.run(['sleep', '100'])";
