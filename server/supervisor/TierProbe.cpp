@@ -1,7 +1,6 @@
 #include "supervisor/TierProbe.h"
 #include "base/Log.h"
 #include "base/OneShot.h"
-#include <QCoroProcess>
 #include <QJsonDocument>
 #include <QProcess>
 #include <QProcessEnvironment>
@@ -84,11 +83,13 @@ QCoro::Task<Result<QJsonObject>> runProbe(QString program, QStringList arguments
     process.setProcessEnvironment(probeEnvironment());
     process.setProgram(program);
     process.setArguments(arguments);
+    const OneShot<Done> ended;
+    const auto end = [ended] { ended.resolve(Done{}); };
+    QObject::connect(&process, &QProcess::finished, &process, end, Qt::QueuedConnection); // its owner lets go of it then
+    QObject::connect(&process, &QProcess::errorOccurred, &process, end, Qt::QueuedConnection); // not started: it does not finish
     process.start(QIODevice::ReadOnly);
-    auto waiter = qCoro(process);
-    bool finished = co_await waiter.waitForStarted(kProbeTimeout);
-    if (finished)
-        finished = co_await waiter.waitForFinished(kProbeTimeout);
+    const Result<Done> waited = co_await ended.wait(kProbeTimeout);
+    const bool finished = waited && process.error() != QProcess::FailedToStart;
     *again = process.error() != QProcess::FailedToStart && (!finished || process.exitStatus() != QProcess::NormalExit);
     if (*again || !finished) {
         const QString why = process.errorString();
