@@ -187,8 +187,8 @@ void KernelProcess::finish(DoneFrame done)
     outcome.hardInterrupt = done.hard || (m_run->stage >= 2 && done.status == u"interrupted");
     // Samples are taken every now and then; a short run may have none.
     if (const ProcMemory now = procMemory(m_pid); now.pid != 0) {
-        // Exactly (0.2 ms) when there was none ever: a job, or the first cell of a session.
-        const qint64 exact = m_memory == 0 ? procKilobytes(m_pid, "smaps_rollup", "Pss") : 0;
+        // A job's exactly, when there was none. That walks all pages shared with the zygote, some milliseconds: too long for a cell.
+        const qint64 exact = m_memory == 0 && !m_spec.checkpoints ? procKilobytes(m_pid, "smaps_rollup", "Pss") : 0;
         outcome.peakMemoryBytes = std::max(m_run->peakMemory, peakOf(now, m_counters.highest, m_house->sharedMemory(), exact));
         m_counters = now;
     } else {
