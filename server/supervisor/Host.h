@@ -82,6 +82,7 @@ private:
     qint64 m_baselineData = 0;  // what RLIMIT_DATA counts of them
     QTimer m_tick;
     QThreadPool m_sampler;      // everything that reads /proc and directories
+    MemoryMeter m_meter;        // used by the one pass that m_sampling says is under way
     bool m_sampling = false;
     int m_ticks = 0;
     std::unique_ptr<Renderer> m_renderer;

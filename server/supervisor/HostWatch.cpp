@@ -40,16 +40,18 @@ void Host::sample()
     const bool all = !busy || m_ticks % kIdleEvery == 0;
     for (const auto &[number, kernel] : m_kernels) {
         const bool runs = kernel->isAlive() && kernel->isRunning();
-        // What began since the last tick is not looked at: a crowd of new sessions would mostly pay for being watched.
+        // A crowd of new sessions would mostly pay for being watched: of what began since the last tick only the processor
+        // time is looked at, and of new kernels nothing.
         const qint64 before = runs ? std::exchange(m_seenRunning[number], m_ticks) : 0;
-        const bool grown = all && kernel->age() >= kYoung;
-        if (!kernel->isAlive() || !(grown || (runs && before == m_ticks - 1)))
+        const bool old = kernel->age() >= kYoung, goesOn = runs && before == m_ticks - 1;
+        if (!kernel->isAlive() || !(goesOn || (old && (all || runs))))
             continue;
         qint64 &walked = m_diskWalks[number];
-        const bool walk = kernel->isRunning() && (walked == 0 || m_ticks - walked >= kDiskEvery);
+        const bool walk = goesOn && (walked == 0 || m_ticks - walked >= kDiskEvery);
         if (walk)
             walked = m_ticks;
         targets << kernel->target(walk);
+        targets.last().skipMemory = !all && !goesOn;
     }
     if (targets.isEmpty()) {
         if (!m_kernels.empty())
@@ -59,7 +61,7 @@ void Host::sample()
     m_sampling = true;
     const qint64 baseline = m_baseline;
     m_sampler.start([this, targets, baseline] {
-        const QList<TreeSample> samples = sampleTrees(targets, baseline);
+        const QList<TreeSample> samples = sampleTrees(targets, baseline, m_meter);
         // The destructor waits for this thread: `this` is alive here, and gone calls are dropped with it.
         QMetaObject::invokeMethod(this, [this, samples] { sampled(samples); }, Qt::QueuedConnection);
     });

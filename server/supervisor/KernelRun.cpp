@@ -275,6 +275,8 @@ void KernelProcess::sampled(const TreeSample &sample)
     m_nice = sample.nice;
     m_longestRun = 0;
     m_sampledAt.start();
+    if (sample.memoryBytes < 0)
+        return; // only its place on the processors
     m_memory = sample.memoryBytes;
     m_copyBytes = sample.copyBytes;
     if (m_run)

@@ -23,7 +23,8 @@ struct Process {
     pid_t pid = 0, parent = 0, group = 0, session = 0;
     quint32 uid = 0;
     int tasks = 0;
-    qint64 resident = 0;
+    quint64 born = 0;
+    qint64 resident = 0, faults = 0;
     qint64 cpuMs = 0; // with the children it has waited for
     bool zombie = false;
 };
@@ -50,11 +51,12 @@ bool readProcess(pid_t pid, Process &out)
     char state = 0;
     int parent = 0, group = 0, session = 0, threads = 0;
     long resident = 0;
-    long long user = 0, system = 0, childrenUser = 0, childrenSystem = 0;
+    unsigned long long born = 0;
+    long long faults = 0, user = 0, system = 0, childrenUser = 0, childrenSystem = 0;
     // After the name: state ppid pgrp session tty tpgid flags 4 faults 4 times priority nice num_threads 0 start vsize rss
     if (std::sscanf(stat.constData() + name + 1,
-                    " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %lld %lld %lld %lld %*d %*d %d %*d %*u %*u %ld", &state, &parent, &group,
-                    &session, &user, &system, &childrenUser, &childrenSystem, &threads, &resident) != 10)
+                    " %c %d %d %d %*d %*d %*u %lld %*u %*u %*u %lld %lld %lld %lld %*d %*d %d %*d %llu %*u %ld", &state, &parent, &group,
+                    &session, &faults, &user, &system, &childrenUser, &childrenSystem, &threads, &born, &resident) != 12)
         return false;
     static const long ticks = ::sysconf(_SC_CLK_TCK);
     std::snprintf(path, sizeof path, "/proc/%d/status", int(pid));
@@ -62,8 +64,8 @@ bool readProcess(pid_t pid, Process &out)
     const qsizetype uid = status.indexOf("\nUid:");
     if (uid < 0)
         return false;
-    out = {pid, parent, group, session, quint32(std::strtoul(status.constData() + uid + 5, nullptr, 10)), threads,
-           qint64(resident) * ::sysconf(_SC_PAGESIZE), (user + system + childrenUser + childrenSystem) * 1000 / ticks,
+    out = {pid, parent, group, session, quint32(std::strtoul(status.constData() + uid + 5, nullptr, 10)), threads, born,
+           qint64(resident) * ::sysconf(_SC_PAGESIZE), faults, (user + system + childrenUser + childrenSystem) * 1000 / ticks,
            state == 'Z' || state == 'X'};
     return true;
 }
@@ -122,14 +124,14 @@ QHash<pid_t, qsizetype> ownersOf(const QList<Process> &processes, const QList<Tr
     return owners;
 }
 
-qint64 memoryOf(pid_t pid, qint64 baseline)
+qint64 memoryOf(const Process &process, qint64 baseline, MemoryMeter &meter)
 {
-    const qint64 proportional = procKilobytes(pid, "smaps_rollup", "Pss");
-    if (proportional > 0)
-        return proportional;
-    // Not ours to read (root without CAP_SYS_PTRACE in a container): private pages above those of a fresh fork.
-    const qint64 own = procKilobytes(pid, "status", "RssAnon");
-    return std::max<qint64>(0, own - baseline) + procKilobytes(pid, "status", "RssShmem");
+    const MemoryShare share = meter.shareOf({process.pid, process.born, process.resident, process.faults});
+    if (share.exact)
+        return share.bytes;
+    // Not ours to read: private pages above those of a fresh fork.
+    const qint64 own = procKilobytes(process.pid, "status", "RssAnon");
+    return std::max<qint64>(0, own - baseline) + procKilobytes(process.pid, "status", "RssShmem");
 }
 
 // A busy machine lets everybody wait: who waits wants to run.
@@ -158,23 +160,17 @@ void place(const TreeTarget &target, const QList<Process> &tree, TreeSample &sam
 }
 
 // A checkpoint shares what the kernel has not changed since.
-void addCopy(const TreeTarget &target, qint64 baseline, TreeSample &sample)
+void addCopy(const TreeTarget &target, const Process &copy, qint64 baseline, MemoryMeter &meter, TreeSample &sample)
 {
-    char path[64];
-    std::snprintf(path, sizeof path, "/proc/%d/smaps_rollup", int(target.copy));
-    const QByteArray rollup = readSmall(path);
-    const auto kilobytes = [&rollup](const char *name) {
-        const qsizetype at = rollup.indexOf(name);
-        return at < 0 ? 0 : std::strtoll(rollup.constData() + at + std::strlen(name), nullptr, 10) * 1024;
-    };
-    if (const qint64 proportional = kilobytes("\nPss:"); proportional > 0) {
-        sample.memoryBytes += proportional;
-        sample.copyBytes = kilobytes("\nPrivate_Clean:") + kilobytes("\nPrivate_Dirty:");
+    const qint64 changes = minorFaults(target.pid);
+    if (const MemoryShare share = meter.shareOf({copy.pid, copy.born, copy.resident, changes}); share.exact) {
+        sample.memoryBytes += share.bytes;
+        sample.copyBytes = share.own;
         return;
     }
     // Not ours to read: the pages that the kernel has changed or given back since, as far as its faults tell.
     const qint64 own = std::max<qint64>(0, procKilobytes(target.copy, "status", "RssAnon") - baseline);
-    const qint64 faults = (minorFaults(target.pid) - target.faultsBefore) * ::sysconf(_SC_PAGESIZE);
+    const qint64 faults = (changes - target.faultsBefore) * ::sysconf(_SC_PAGESIZE);
     const qint64 grown = procKilobytes(target.pid, "status", "RssAnon") - target.residentBefore;
     sample.copyBytes = std::clamp<qint64>(faults - grown, 0, own);
     sample.memoryBytes += sample.copyBytes;
@@ -264,7 +260,7 @@ qint64 minorFaults(pid_t pid)
     return faults;
 }
 
-QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline)
+QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline, MemoryMeter &meter)
 {
     QList<TreeSample> samples;
     for (const TreeTarget &target : targets) {
@@ -291,6 +287,10 @@ QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline)
     const QHash<quint32, qint64> kept = keptInSharedMemory();
     for (qsizetype i = 0; i < trees.size(); ++i) {
         place(targets[i], trees[i], samples[i]);
+        if (targets[i].skipMemory) {
+            samples[i].memoryBytes = -1;
+            continue;
+        }
         if (const qint64 shared = targets[i].ownUid ? kept.value(targets[i].uid) : 0; shared > 0) {
             qint64 mapped = 0; // counted with the process that has it
             for (const Process &process : std::as_const(trees[i]))
@@ -305,13 +305,14 @@ QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline)
         for (qsizetype n = 0; n < trees[i].size(); ++n) {
             const Process &process = trees[i][n];
             if (process.pid == targets[i].copy) {
-                addCopy(targets[i], baseline, samples[i]);
+                addCopy(targets[i], process, baseline, meter, samples[i]);
                 continue;
             }
-            samples[i].memoryBytes += n < exact ? memoryOf(process.pid, baseline)
+            samples[i].memoryBytes += n < exact ? memoryOf(process, baseline, meter)
                                                  : std::max<qint64>(0, process.resident - baseline);
         }
     }
+    meter.forgetOthers();
     return samples;
 }
 

@@ -1,5 +1,6 @@
 // What the process trees of the sessions use, read from /proc and from their directories.
 #pragma once
+#include "supervisor/MemoryMeter.h"
 #include <QByteArray>
 #include <QHash>
 #include <QList>
@@ -19,6 +20,7 @@ struct TreeTarget {
     QByteArray workspace, scratch;
     int taskLimit = 0;      // trees at it are only counted: they are about to be ended
     bool walkDisk = false;
+    bool skipMemory = false; // too early to count it
     // For the session's place on the processors, see CpuPlace.h: since the last sample of this `pid`.
     qint64 cpuBefore = -1;  // TreeSample::cpuMs of that; -1: there was none
     qint64 elapsedMs = 0, longestRunMs = 0;
@@ -28,7 +30,7 @@ struct TreeTarget {
 struct TreeSample {
     quint64 kernel = 0;
     pid_t pid = 0;          // of the target, when the sample was asked for
-    qint64 memoryBytes = 0; // proportional where the system lets us read it, else estimated from private pages
+    qint64 memoryBytes = 0; // proportional where the system lets us read it, else estimated from private pages; -1: not asked for
     qint64 copyBytes = 0;   // of them: what would be free without the copy
     int processes = 0;      // living ones
     int tasks = 0;          // with their threads: what RLIMIT_NPROC counts
@@ -39,10 +41,11 @@ struct TreeSample {
     int nice = 0;           // the session's now
 };
 
-// One pass over /proc for all targets, and their places on the processors set anew; about 20 us per process of the machine and 0.2 ms per process of a target.
+// One pass over /proc for all targets, and their places on the processors set anew: about 20 us per process of the machine,
+// and what the meter takes for those of the targets.
 // baseline: private bytes that a fresh kernel shares with the zygote, subtracted where only estimates can be read.
-// Thread: any; called off the event loop.
-QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline);
+// Thread: any, one at a time with the same meter; called off the event loop.
+QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline, MemoryMeter &meter);
 
 // Process ids of the living (not zombie) processes of one target. Thread: any.
 QList<pid_t> treeProcesses(const TreeTarget &target);
