@@ -187,7 +187,7 @@ Result<int> DatabaseSnapshots::keepFiles(const SnapshotKey &key, const workspace
         const auto kept = m_contents.keep([&] { return from.openRead(file.path); }, file.path, std::numeric_limits<qint64>::max());
         if (!kept && kept.error().code == ErrorCode::NotFound) continue; // gone meanwhile
         if (!kept) return Unexpected<Error>{kept.error()};
-        files << SessionFile{file.path, kept->size, kept->sha256, kept->source};
+        files << SessionFile{file.path, kept->size, kept->sha256, kept->source, {}};
     }
     const qint64 most = m_maxTotalBytes;
     const Result<Done> put =

@@ -111,20 +111,24 @@ public:
 
     // Whether the files of sessions are kept in the database.
     virtual bool keepsSessions() const = 0;
-    // Whether the database has files of that session whose newest state is not in a directory of this disk, or
-    // `hasDirectory` is false and it has any.
+    // Whether the database knows of that session what this disk does not have, or `hasDirectory` is false and it knows it.
     virtual QCoro::Task<Result<bool>> isElsewhere(QString principal, QString sessionId, bool hasDirectory) = 0;
-    // Writes them into the workspace; a file there that is newer stays. From now on the directory is what counts.
+    // Makes the workspace follow it: writes what is newer there, removes what was deleted elsewhere and is still here as
+    // this server last stored it, keeps (and stores) what is new here. From now on the directory is what counts. Gives the
+    // number of files written and removed.
     virtual QCoro::Task<Result<int>> bringBack(QString principal, QString sessionId,
                                                std::shared_ptr<workspace::Workspace> workspace) = 0;
-    // Called when another server took a session over, so that isElsewhere() has to be asked again; with empty names when
-    // that may be true of any (the database was away).
-    using Moved = std::function<void(const QString &principal, const QString &sessionId)>;
+    // Called when another server took a session over, changed files of one that lives here or deleted it, so that
+    // isElsewhere() has to be asked again; with empty names when that may be true of any (the database was away).
+    using Moved = std::function<void(const QString &principal, const QString &sessionId, bool isDeleted)>;
     virtual void whenMoved(Moved moved) = 0;
     // Stores everything in the workspace that the database does not have yet, hidden files too, and forgets what is
-    // gone from it; where another disk has become the home of the session nothing is forgotten. Not: links, devices, /tmp. Errors: of the first file that could not be stored; the others are.
+    // gone from it since this server stored or brought it; what other servers wrote is left to bringBack(). Not: links,
+    // devices, /tmp. Errors: of the first file that could not be stored; the others are.
     virtual QCoro::Task<Result<Done>> keepSession(QString principal, QString sessionId,
                                                   std::shared_ptr<workspace::Workspace> workspace) = 0;
+    // Forgets session files that a run has just removed, before its answer tells so. Their links go on.
+    virtual QCoro::Task<Result<Done>> dropFiles(QString principal, QString sessionId, QStringList paths) = 0;
 };
 
 // Media type by content and name; images decide on content only.

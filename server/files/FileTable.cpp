@@ -173,10 +173,14 @@ Result<QList<FileRow>> newestOfSession(QSqlDatabase &connection, const QString &
 }
 
 Result<Done> forget(QSqlDatabase &connection, const QString &principal, const QString &sessionId,
-                    const QString &name)
+                    const QString &name, const QString &home)
 {
-    const Result<Done> files = sessiontable::forget(connection, {principal, sessionId}, name);
+    const Result<Done> files = sessiontable::forget(connection, {principal, sessionId}, home, name);
     if (!files) return files;
+    if (!home.isEmpty()) {
+        const Result<Done> told = sessiontable::tell(connection, {principal, sessionId}, home, name.isEmpty());
+        if (!told) return told;
+    }
     return done(storage::query(
         connection,
         "DELETE FROM power.files WHERE principal = $1 AND session_id = $2 AND ($3 = '' OR name = $3)",
@@ -246,7 +250,7 @@ Result<Done> apply(QSqlDatabase &connection, const QJsonObject &record)
 {
     const auto text = [&record](const char *key) { return record.value(QLatin1String(key)).toString(); };
     const QString op = text("op");
-    if (op == u"forget") return forget(connection, text("principal"), text("session_id"), text("name"));
+    if (op == u"forget") return forget(connection, text("principal"), text("session_id"), text("name"), text("home"));
     if (op == u"count") return countDownload(connection, text("id"), 1);
     const Result<FileRow> row = put(connection, fromJson(record));
     return row ? Result<Done>(Done{}) : Unexpected<Error>{row.error()};

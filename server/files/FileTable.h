@@ -32,9 +32,10 @@ Result<FileRow> byId(QSqlDatabase &connection, const QString &id);
 Result<FileRow> newestChart(QSqlDatabase &connection, const QString &chartSlug, const QString &name);
 Result<QList<FileRow>> newestOfSession(QSqlDatabase &connection, const QString &principal,
                                        const QString &sessionId);
-// An empty name: all of the session. Its files in the database too.
+// An empty name: all of the session. Its files in the database too; `home` (empty = none) is the disk they are gone from,
+// and the servers of the others are told.
 Result<Done> forget(QSqlDatabase &connection, const QString &principal, const QString &sessionId,
-                    const QString &name);
+                    const QString &name, const QString &home);
 Result<Done> countDownload(QSqlDatabase &connection, const QString &id, int times);
 // Bytes stored for a session. Above `limit` (0 = none) its oldest replaced versions expire now, as many as it takes.
 Result<qint64> chargedTo(QSqlDatabase &connection, const QString &principal, const QString &sessionId, qint64 limit);
@@ -44,7 +45,7 @@ Result<int> expire(QSqlDatabase &connection);
 Result<QList<QByteArray>> unreferenced(QSqlDatabase &connection, const QList<QByteArray> &contents);
 
 // One record of the write-behind journal: {"op": "put", ...row} | {"op": "forget", principal, session_id,
-// name} |
+// name, home} |
 // {"op": "count", id}. Idempotent but for a count.
 Result<Done> apply(QSqlDatabase &connection, const QJsonObject &record);
 

@@ -1,7 +1,9 @@
 // The SQL of session files in the database: power.session_homes and power.session_files.
 #pragma once
 #include "files/Contents.h"
+#include <QHash>
 #include <QSqlDatabase>
+#include <QStringList>
 
 namespace power::files
 {
@@ -16,31 +18,49 @@ struct SessionFile {
     qint64 size = 0;
     QByteArray sha256; // hex
     SourceFacts source;
+    QString home; // whose disk `source` is of
 };
 
-// All functions are bodies of jobs.
+// A session as one of its homes finds it in the database.
+struct SessionState {
+    QString home;                        // the one that has the whole of it
+    QList<SessionFile> files;            // the newest versions, wherever they were written
+    QHash<QString, SessionFile> copies;  // by path: what this home had when another one wrote or deleted it
+};
+
+// All functions are bodies of jobs. `home` is who asks. A row that changes hands leaves a copy behind for the home that
+// had it.
 namespace sessiontable
 {
 
 inline constexpr char kHomesChannel[] = "power_homes";
 
-// Newer rows stay: changedNs decides.
-Result<Done> put(QSqlDatabase &connection, const SessionRef &session, const QList<SessionFile> &files);
-Result<QList<SessionFile>> all(QSqlDatabase &connection, const SessionRef &session);
-// Whether the row of that path says the same of it, the checksum apart.
-Result<bool> isKept(QSqlDatabase &connection, const SessionRef &session, const SessionFile &file);
-// Those that are still as given.
-Result<Done> remove(QSqlDatabase &connection, const SessionRef &session, const QList<SessionFile> &files);
+// Of the own rows newer ones stay (changedNs decides); of another home's those that were modified later, unless they are
+// what this home had before.
+Result<Done> put(QSqlDatabase &connection, const SessionRef &session, const QString &home, const QList<SessionFile> &files);
+Result<SessionState> state(QSqlDatabase &connection, const SessionRef &session, const QString &home);
+// Whether the row of that path is this home's and says the same of it, the checksum apart.
+Result<bool> isKept(QSqlDatabase &connection, const SessionRef &session, const QString &home, const SessionFile &file);
+// Those that are still as given; of another home's, those with the same content.
+Result<Done> remove(QSqlDatabase &connection, const SessionRef &session, const QString &home, const QList<SessionFile> &files);
+// Files that are gone from this home's disk: those whose row is its, or has the content it had.
+Result<Done> drop(QSqlDatabase &connection, const SessionRef &session, const QString &home, const QStringList &paths);
 // Of one path; an empty one: everything of the session, its home too.
-Result<Done> forget(QSqlDatabase &connection, const SessionRef &session, const QString &path);
-// As they lie on a new home's disk.
-Result<Done> moved(QSqlDatabase &connection, const SessionRef &session, const QList<SessionFile> &files);
+Result<Done> forget(QSqlDatabase &connection, const SessionRef &session, const QString &home, const QString &path);
+// As they lie on this home's disk now; rows whose content is another one meanwhile stay.
+Result<Done> moved(QSqlDatabase &connection, const SessionRef &session, const QString &home, const QList<SessionFile> &files);
+// This home has followed what happened to these elsewhere.
+Result<Done> followed(QSqlDatabase &connection, const SessionRef &session, const QString &home, const QList<SessionFile> &copies);
 
-// Of a session that has a home already it changes only with `move`. A home that is new is told on kHomesChannel, as JSON:
-// {home, principal, session}.
-Result<Done> setHome(QSqlDatabase &connection, const SessionRef &session, const QString &home, bool move);
-// Its home; empty when there is none. `any`: whether the database knows the session at all.
-Result<QString> home(QSqlDatabase &connection, const SessionRef &session, bool *any);
+// Makes `home` the session's home when it has none, or with `move`. Gives the home it has then. One that is new is told
+// on kHomesChannel, as JSON: {home, principal, session}.
+Result<QString> claim(QSqlDatabase &connection, const SessionRef &session, const QString &home, bool move);
+// Tells on kHomesChannel that this home has changed files of a session that lives elsewhere; `deleted`: the session.
+Result<Done> tell(QSqlDatabase &connection, const SessionRef &session, const QString &home, bool deleted = false);
+// Whether this home has to follow others before it uses the session. `any`: whether the database knows it at all.
+Result<bool> isElsewhere(QSqlDatabase &connection, const SessionRef &session, const QString &home, bool *any);
+// Forgets copies of homes that have not come back for a month.
+Result<Done> sweepCopies(QSqlDatabase &connection);
 
 // The secret of that name, `fresh` when there is none yet.
 Result<QByteArray> secret(QSqlDatabase &connection, const QString &name, const QByteArray &fresh);

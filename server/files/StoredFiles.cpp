@@ -104,7 +104,8 @@ void StoredFiles::hearOfHomes()
         if (!m_moved || channel != QLatin1String(sessiontable::kHomesChannel)) return;
         const QJsonObject news = QJsonDocument::fromJson(payload.toUtf8()).object();
         if (news.value(QLatin1String("home")).toString() != m_home)
-            m_moved(news.value(QLatin1String("principal")).toString(), news.value(QLatin1String("session")).toString());
+            m_moved(news.value(QLatin1String("principal")).toString(), news.value(QLatin1String("session")).toString(),
+                    news.value(QLatin1String("deleted")).toBool());
     });
     m_database.listen(QLatin1String(sessiontable::kHomesChannel));
 }
@@ -133,6 +134,11 @@ QCoro::Task<Result<int>> StoredFiles::sweep()
         if (!self) co_return shuttingDown();
         const Result<Done> counted = co_await m_inDatabase.count();
         if (!self) co_return shuttingDown();
+        storage::Job<Done> copies = [](QSqlDatabase &connection) { return sessiontable::sweepCopies(connection); };
+        const Result<Done> forgotten = co_await m_database.run<Done>(storage::Lane::Bulk, bulkDeadline, std::move(copies), never);
+        if (!self) co_return shuttingDown();
+        if (!forgotten)
+            log::warning("copies_not_swept", {{QStringLiteral("reason"), forgotten.error().message}});
         if (!rows || !counted)
             log::warning("contents_not_swept", {{QStringLiteral("reason"), (rows ? counted.error() : rows.error()).message}});
     }

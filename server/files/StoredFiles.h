@@ -41,6 +41,7 @@ public:
     void whenMoved(Moved moved) override { m_moved = std::move(moved); }
     QCoro::Task<Result<Done>> keepSession(QString principal, QString sessionId,
                                           std::shared_ptr<workspace::Workspace> workspace) override;
+    QCoro::Task<Result<Done>> dropFiles(QString principal, QString sessionId, QStringList paths) override;
 
 private:
     void hearOfHomes();
@@ -58,6 +59,7 @@ private:
     QCoro::Task<Result<OpenedFile>> opened(FileRow row);
     // In a worker's thread.
     Result<int> bringBackNow(const SessionRef &session, workspace::Workspace &workspace);
+    Result<Done> bringFile(SessionFile &file, workspace::Workspace &workspace);
     Result<Done> keepSessionNow(const SessionRef &session, workspace::Workspace &workspace);
 
     Config m_config;

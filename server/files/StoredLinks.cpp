@@ -114,14 +114,15 @@ QCoro::Task<Result<StoredFile>> StoredFiles::storeFrom(QString principal, QStrin
     const qint64 mostLinked = m_config.maxFileBytes;
     const storage::FromThread door = m_inDatabase.door();
     const SessionRef ref{principal, sessionId};
-    const OneShot<KeptContent> keeping = inWorker<KeptContent>([contents, workspace, path, limit, content, isSessions, mostLinked, door, ref]() -> Result<KeptContent> {
+    const QString home = m_home;
+    const OneShot<KeptContent> keeping = inWorker<KeptContent>([contents, workspace, path, limit, content, isSessions, mostLinked, door, ref, home]() -> Result<KeptContent> {
         // Too large for a link, and kept already: it need not be read to say so.
         const Result<workspace::Descriptor> there = workspace->openRead(path, nullptr);
         struct stat facts = {};
         if (isSessions && !content && there && ::fstat(there->get(), &facts) == 0 && facts.st_size > mostLinked) {
-            const SessionFile file{path, qint64(facts.st_size), {}, sourceFacts(facts)};
-            const Result<bool> kept = door.run<bool>(storage::Lane::Files, shortDeadline, [ref, file](QSqlDatabase &connection) {
-                return sessiontable::isKept(connection, ref, file);
+            const SessionFile file{path, qint64(facts.st_size), {}, sourceFacts(facts), {}};
+            const Result<bool> kept = door.run<bool>(storage::Lane::Files, shortDeadline, [ref, home, file](QSqlDatabase &connection) {
+                return sessiontable::isKept(connection, ref, home, file);
             });
             if (kept && *kept) return aboveLimit(path, facts.st_size, mostLinked);
         }
@@ -143,7 +144,7 @@ QCoro::Task<Result<StoredFile>> StoredFiles::storeFrom(QString principal, QStrin
     FileRow row = rowFor(principal, sessionId, path, *kept);
     row.location = contents->locationOf(kept->sha256);
     std::optional<SessionFile> file;
-    if (isSessions && !kept->isReplaced) file = SessionFile{path, kept->size, kept->sha256, kept->source};
+    if (isSessions && !kept->isReplaced) file = SessionFile{path, kept->size, kept->sha256, kept->source, {}};
     row.found = kept->size <= m_config.maxFileBytes;
     Result<FileRow> recorded = co_await record(row, file);
     if (!recorded) co_return Unexpected<Error>{recorded.error()};
@@ -171,9 +172,12 @@ QCoro::Task<Result<FileRow>> StoredFiles::record(FileRow row, std::optional<Sess
         Recorded recorded{row, 0, false};
         if (file) {
             const SessionRef ref{row.file.principal, row.file.sessionId};
-            Result<Done> kept = sessiontable::put(connection, ref, {*file});
-            if (kept) kept = sessiontable::setHome(connection, ref, home, false);
+            const Result<Done> kept = sessiontable::put(connection, ref, home, {*file});
             if (!kept) return Unexpected<Error>{kept.error()};
+            const Result<QString> owner = sessiontable::claim(connection, ref, home, false);
+            if (!owner) return Unexpected<Error>{owner.error()};
+            const Result<Done> told = *owner == home ? Result<Done>(Done{}) : sessiontable::tell(connection, ref, home);
+            if (!told) return Unexpected<Error>{told.error()};
         }
         if (!row.found) return recorded;
         if (count) {
@@ -315,8 +319,9 @@ QCoro::Task<Result<Done>> StoredFiles::forget(QString principal, QString session
 {
     const QPointer<StoredFiles> self(this);
     m_links.forget(principal, sessionId, name);
-    storage::Job<Done> job = [principal, sessionId, name](QSqlDatabase &connection) {
-        return table::forget(connection, principal, sessionId, name);
+    const QString home = m_home;
+    storage::Job<Done> job = [principal, sessionId, name, home](QSqlDatabase &connection) {
+        return table::forget(connection, principal, sessionId, name, home);
     };
     m_charged.remove(principal + u'/' + sessionId);
     const CancelToken never;
@@ -329,7 +334,8 @@ QCoro::Task<Result<Done>> StoredFiles::forget(QString principal, QString session
     m_journal->append({{QStringLiteral("op"), QStringLiteral("forget")},
                        {QStringLiteral("principal"), principal},
                        {QStringLiteral("session_id"), sessionId},
-                       {QStringLiteral("name"), name}});
+                       {QStringLiteral("name"), name},
+                       {QStringLiteral("home"), home}});
     const Result<Done> durable = co_await m_journal->flush();
     co_return durable;
 }

@@ -1,4 +1,5 @@
 // What a run did to its session's files: found, stored, told.
+#include "base/Log.h"
 #include "base/Offload.h"
 #include "sessions/LiveSession.h"
 #include "sessions/SessionService.h"
@@ -125,6 +126,15 @@ QCoro::Task<> SessionService::storeChanges(std::shared_ptr<LiveSession> session,
         } else {
             report->unlinked << UnlinkedFile{facts.path, facts.size, stored.error()};
         }
+    }
+    // Told, and so true at every server; the rest is kept behind the answer.
+    if (!changes.removed.isEmpty()) {
+        const QString principal = session->key.principal;
+        const QString id = session->key.id;
+        const QStringList removed = changes.removed;
+        const Result<Done> dropped = co_await m_files.dropFiles(principal, id, removed);
+        if (!dropped)
+            log::warning("removed_files_not_forgotten", {{QStringLiteral("session"), id}, {QStringLiteral("reason"), dropped.error().message}});
     }
     if (changes.truncated) {
         const Result<Done> kept = co_await keepFiles(session);

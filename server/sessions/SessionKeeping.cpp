@@ -1,6 +1,7 @@
 // Where the database keeps the files of sessions (FILE_STORE=postgres): when they go there and how they come back; and the
 // end of sessions nobody uses.
 #include "base/Log.h"
+#include "base/Offload.h"
 #include "sessions/LiveSession.h"
 #include "sessions/SessionRecords.h"
 #include "sessions/SessionService.h"
@@ -74,6 +75,56 @@ void SessionService::forgetPrepared(const QString &principal, const QString &ses
         m_prepared.clear();
     else
         m_prepared.remove(SessionKey{principal, {}, sessionId}.text());
+}
+
+// Another server has deleted the session: its kernel here ends, and what of its files still lies here goes. What was
+// written here and not stored yet stays, as a session of its own.
+QCoro::Task<> SessionService::followDeletion(QString principal, QString sessionId)
+{
+    const QPointer<SessionService> self(this);
+    SessionKey key{principal, {}, sessionId};
+    std::shared_ptr<LiveSession> live = m_live.value(key.text());
+    if (live)
+        key = live->key;
+    else if (principal != u"owner") // whose directory is not known; followed when it is used again
+        co_return;
+    if (!m_workspaces.exists(key.slug, key.id) || (live && live->deleted))
+        co_return;
+    if (!live) {
+        const auto opened = open(key);
+        if (!opened)
+            co_return;
+        live = *opened;
+    }
+    log::info("session_deleted_elsewhere", {{QStringLiteral("session"), key.id}});
+    co_await endLive(live);
+    if (!self)
+        co_return;
+    const auto workspace = live->workspace;
+    const Result<int> followed = co_await m_files.bringBack(principal, sessionId, workspace);
+    if (!self)
+        co_return;
+    const bool hasDirectory = false;
+    const Result<bool> isKnown = co_await m_files.isElsewhere(principal, sessionId, hasDirectory);
+    if (!self)
+        co_return;
+    if (followed && isKnown && !*isKnown) {
+        workspace::Workspaces *workspaces = &m_workspaces;
+        files::SnapshotStore *snapshots = &m_snapshots.store();
+        const files::SnapshotKey kept = Snapshots::keyOf(key);
+        std::function<Result<Done>()> work = [workspaces, snapshots, key, kept] {
+            snapshots->removeSession(kept.owner, kept.session); // one that was just being written here
+            return workspaces->removeSession(key.slug, key.id);
+        };
+        const Result<Done> gone = co_await offload<Done>(std::move(work));
+        if (!self)
+            co_return;
+        if (!gone)
+            log::warning("session_files_left", {{QStringLiteral("session"), key.id}, {QStringLiteral("reason"), gone.error().message}});
+    }
+    if (m_live.value(key.text()) == live)
+        m_live.remove(key.text());
+    Q_EMIT sessionsChanged(key.principal);
 }
 
 void SessionService::noteFiles(const std::shared_ptr<LiveSession> &session)

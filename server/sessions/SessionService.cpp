@@ -53,9 +53,12 @@ SessionService::SessionService(Config config, supervisor::KernelHost &host, work
     }
     connect(&m_keepTimer, &QTimer::timeout, this, &SessionService::keepDueFiles);
     const QPointer<SessionService> self(this);
-    m_files.whenMoved([self](const QString &principal, const QString &sessionId) {
-        if (self)
-            self->forgetPrepared(principal, sessionId);
+    m_files.whenMoved([self](const QString &principal, const QString &sessionId, bool isDeleted) {
+        if (!self)
+            return;
+        self->forgetPrepared(principal, sessionId);
+        if (isDeleted)
+            self->followDeletion(principal, sessionId);
     });
 }
 
@@ -390,6 +393,19 @@ QCoro::Task<Result<SessionInfo>> SessionService::get(SessionKey key)
     co_return info;
 }
 
+QCoro::Task<> SessionService::endLive(std::shared_ptr<LiveSession> live)
+{
+    live->deleted = true;
+    if (live->kernel)
+        co_await live->kernel->stop();
+    // What runs or waits sees that the session is deleted and leaves.
+    const std::chrono::milliseconds most = kUnwind;
+    const CancelToken none;
+    const auto turn = co_await live->queue.enter(most, none);
+    Q_UNUSED(turn);
+    live->kernel.reset();
+}
+
 QCoro::Task<Result<Done>> SessionService::remove(SessionKey key)
 {
     auto live = m_live.value(key.text());
@@ -409,16 +425,8 @@ QCoro::Task<Result<Done>> SessionService::remove(SessionKey key)
     if (!live && !(row && *row))
         co_return fail(ErrorCode::NotFound, QStringLiteral("There is no session '%1'.").arg(key.id),
                        QStringLiteral("list_sessions shows the existing ones."));
-    if (live) {
-        if (live->kernel)
-            co_await live->kernel->stop();
-        // What runs or waits sees that the session is deleted and leaves.
-        const std::chrono::milliseconds most = kUnwind;
-        const CancelToken none;
-        const auto turn = co_await live->queue.enter(most, none);
-        Q_UNUSED(turn);
-        live->kernel.reset();
-    }
+    if (live)
+        co_await endLive(live);
     workspace::Workspaces *workspaces = &m_workspaces;
     files::SnapshotStore *snapshots = &m_snapshots.store();
     const files::SnapshotKey kept = Snapshots::keyOf(key);

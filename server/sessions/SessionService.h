@@ -123,6 +123,9 @@ private:
     void evictExpired();
     // Where the database keeps the files of sessions: what a run changed is there some seconds later at the latest.
     void forgetPrepared(const QString &principal, const QString &sessionId);
+    QCoro::Task<> followDeletion(QString principal, QString sessionId);
+    // What remove() and followDeletion() do first: nobody opens it any more, its kernel ends, what runs or waits leaves.
+    QCoro::Task<> endLive(std::shared_ptr<LiveSession> live);
     void noteFiles(const std::shared_ptr<LiveSession> &session);
     void keepDueFiles();
     QCoro::Task<Result<Done>> keepFiles(std::shared_ptr<LiveSession> session);

@@ -4,6 +4,7 @@
 #include "storage/ClusterFixture.h"
 #include "storage/Sql.h"
 #include <QEventLoop>
+#include <QFileInfo>
 #include <QNetworkReply>
 #include <QTest>
 
@@ -108,6 +109,27 @@ private Q_SLOTS:
         // Long enough that each has kept what it has.
         QTest::qWait(4000);
         QCOMPARE(sql("SELECT count(*) FROM power.session_files WHERE session_id = 'shared' AND path LIKE '%.txt'"), 3);
+    }
+
+    // By a run and by delete_file, and looked at elsewhere right after the answer; a whole session too.
+    void whatOneDeletesIsGoneAtTheOther()
+    {
+        const QString session = QStringLiteral("deleting");
+        ok(m_a, QStringLiteral("import os; os.makedirs('d'); [open(n, 'w').write('old') for n in ('run.txt', 'tool.txt', 'd/deep.txt', 'stays.txt')]; kept = 1"), session);
+        ok(m_b, QStringLiteral("import shutil, os; os.remove('run.txt'); shutil.rmtree('d'); open('stays.txt', 'w').write('new')"), session);
+        const ToolAnswer gone = m_b.tool("delete_file", {{QStringLiteral("session_id"), session}, {QStringLiteral("filename"), QStringLiteral("tool.txt")}});
+        QVERIFY2(!gone.isError, qPrintable(gone.text));
+        const QString look = QStringLiteral("import os; print(sorted(os.listdir()), open('stays.txt').read())");
+        const QString atA = ok(m_a, look, session);
+        QVERIFY2(atA.contains(u"['stays.txt'] new"), qPrintable(atA));
+        QTest::qWait(3000); // both have kept what they have
+        const QString atB = ok(m_b, look, session);
+        QVERIFY2(atB.contains(u"['stays.txt'] new"), qPrintable(atB));
+        const ToolAnswer ended = m_b.tool("delete_session", {{QStringLiteral("session_id"), session}});
+        QVERIFY2(!ended.isError, qPrintable(ended.text));
+        QTRY_VERIFY_WITH_TIMEOUT(!QFileInfo::exists(m_a.dataDirectory() + QStringLiteral("/sandbox/deleting")), 10'000);
+        const QString anew = ok(m_a, QStringLiteral("import os; print(os.listdir(), 'kept' in globals())"), session);
+        QVERIFY2(anew.contains(u"[] False"), qPrintable(anew));
     }
 
     // A server that stays with a session asks nobody.
