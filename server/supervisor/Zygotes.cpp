@@ -1,9 +1,21 @@
 #include "supervisor/Zygotes.h"
 #include "base/Log.h"
-#include <QTimer>
 #include <algorithm>
 
 namespace power::supervisor {
+
+using namespace std::chrono_literals;
+
+namespace {
+constexpr auto kCalm = 2s; // without births: to warm up another zygote keeps a processor busy for a second or two
+constexpr int kLatest = 4; // times the usual number of births, however many there still are
+} // namespace
+
+Zygotes::Zygotes(Make make, int most) : m_make(std::move(make)), m_most(most)
+{
+    m_calm.setSingleShot(true);
+    connect(&m_calm, &QTimer::timeout, this, &Zygotes::renew);
+}
 
 std::unique_ptr<ZygoteClient> Zygotes::make()
 {
@@ -26,13 +38,18 @@ void Zygotes::spawn(quint64 kernel, SpawnOrder order, ZygoteClient::SpawnCall ca
     m_parents.insert(kernel, m_current.get());
     ++m_births;
     m_current->spawn(std::move(order), std::move(call));
-    if (m_most > 0 && m_births >= m_most && !m_next)
+    if (m_most == 0 || m_births < m_most || m_next)
+        return;
+    if (m_births >= m_most * kLatest)
         renew();
+    else
+        m_calm.start(kCalm);
 }
 
 // One that does not come up is left trying; the present one goes on.
 void Zygotes::renew()
 {
+    m_calm.stop();
     m_next = make();
     const Result<Done> started = m_next->start();
     if (!started)
@@ -98,6 +115,7 @@ void Zygotes::dismissChildless()
 
 void Zygotes::stop(std::function<void()> gone)
 {
+    m_calm.stop();
     m_next.reset();
     m_retired.clear();
     m_current->stop(std::move(gone));

@@ -2,6 +2,7 @@
 #pragma once
 #include "supervisor/ZygoteClient.h"
 #include <QHash>
+#include <QTimer>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -9,8 +10,9 @@
 namespace power::supervisor {
 
 // Zygotes: all kernels of one zygote have the same layout of memory and the same seed of hashes, so what one session learns
-// of them would hold in all others. After so many births another zygote takes the place of the present one, as soon as it is
-// warm; the retired one stays as the parent of its kernels until the last of them is gone. Thread: the event loop's.
+// of them would hold in all others. After so many births another zygote takes the place of the present one: it is started when no
+// kernel has been born for a moment, so that a crowd of new sessions does not share the processors with it (at the latest after
+// four times as many), and takes over as soon as it is warm; the retired one stays as the parent of its kernels until the last of them is gone. Thread: the event loop's.
 class Zygotes final : public QObject
 {
     Q_OBJECT
@@ -18,7 +20,7 @@ public:
     using Make = std::function<std::unique_ptr<ZygoteClient>()>;
 
     // most: births of one zygote before it is replaced; 0: never.
-    Zygotes(Make make, int most) : m_make(std::move(make)), m_most(most) {}
+    Zygotes(Make make, int most);
 
     Result<Done> start();
     const ZygoteClient &current() const { return *m_current; }
@@ -50,6 +52,7 @@ private:
     int m_births = 0; // of the present one
     std::unique_ptr<ZygoteClient> m_current, m_next;
     std::vector<std::unique_ptr<ZygoteClient>> m_retired;
+    QTimer m_calm;
     QHash<quint64, ZygoteClient *> m_parents; // kernel -> where it was born; null when that is dead
 };
 

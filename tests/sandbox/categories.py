@@ -64,14 +64,16 @@ CATEGORIES = {
 # Elsewhere in the tests, because they need a kernel or a server: output floods, closed channels and deadlines
 # (supervisor/tst_kernel_limits), poisoned frames (supervisor/tst_hostile_kernel), leaks between sessions (supervisor, app/tst_faults).
 ALWAYS = ["the Linux kernel is shared: a hole in the about 270 system calls that are left defeats every tier",
-          "side channels between sessions on one processor, and what they tell of load"]
+          "side channels between sessions on one processor, and what they tell of load",
+          "sessions that work together: locks on files of the system that all may read tell one another something, bit by bit"]
 LEFT_OPEN = {
     "full": [],
     "userns": ["sessions have one user on the host: separated by namespaces and Landlock, not by uid"],
     "container": ["no namespaces: Landlock and the uid alone hide files and processes; below ABI 6 signals and abstract sockets are stopped "
                   "by the uid and the ban on sockets only",
-                  "/dev/shm is the container's: its names are not listed and open to nobody but their session, which is charged for them and with "
-                  "which they go; a session can fill it, can try whether a name is taken, and can give a file of its own to others that know its name",
+                  "/dev/shm is the container's: its names are not listed and open to nobody but their session, which is charged for them "
+                  "and with which they go; a session can fill it and can try whether a name is taken, and sessions that work together can "
+                  "share data there: one opens a file of its own to all, the other knows its name",
                   "facts of the host that /proc files of everybody tell (processors, memory, load)"],
     "nonroot": ["as container, and all sessions and the server have one uid: Landlock (ABI 6 or newer) is the only wall between them",
                 "limits of processes count for all sessions together; /dev/shm is neither private nor charged"],

@@ -262,10 +262,14 @@ def ends(ground):
 
 
 KEEPS = """
-import os, time
+import fcntl, os, time
 from multiprocessing import get_context, shared_memory
 block = shared_memory.SharedMemory(create=True, size=4096, name='power-test-block')
 open('/dev/shm/power-test-file', 'w').write('private')
+open('/dev/shm/power-test-given', 'w').write('for whoever knows the name')
+os.chmod('/dev/shm/power-test-given', 0o666)
+lock_on = os.open('/usr/bin/id', os.O_RDONLY)
+fcntl.flock(lock_on, fcntl.LOCK_EX)
 lock = get_context('fork').Lock()
 print('ready', flush=True)
 until = time.monotonic() + 60
@@ -275,10 +279,11 @@ held = open('/dev/shm/power-test-file').read() == 'private' and bytes(block.buf[
 block.close()
 block.unlink()
 os.unlink('/dev/shm/power-test-file')
+os.unlink('/dev/shm/power-test-given')
 print('unchanged' if held else 'changed')
 """
 PRIES = """
-import errno, json, os
+import errno, fcntl, json, os
 def tried(function, *arguments):
     try:
         result = function(*arguments)
@@ -295,8 +300,12 @@ for name in ('power-test-file', 'power-test-block'):
     found['rename ' + name] = tried(os.rename, path, path + '-mine')
     found['link ' + name] = tried(os.link, path, 'link')
     found['mode ' + name] = tried(os.chmod, path, 0o666)
-print(json.dumps(found))
+agreed = {'a file given away in /dev/shm': tried(lambda: open('/dev/shm/power-test-given').read()),
+          'a lock on a file of the system': tried(lambda: fcntl.flock(os.open('/usr/bin/id', os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB))}
+print(json.dumps([found, agreed]))
 """
+# What sessions that work together can tell one another, and how; LEFT_OPEN says it, and this says when it is no longer true.
+TOLD = {"full": ("ENOENT", "EAGAIN"), "container": ("for whoever knows the name", "EAGAIN")}
 
 
 def neighbours(ground):
@@ -312,7 +321,9 @@ def neighbours(ground):
     os.unlink(ground.root + "/work/stop")
     rows = [check("/dev/shm of another session: it keeps what it was", ready == "ready\n" and held == "unchanged\n", (ready, held, code, err))]
     refusals = ("ENOENT",) if ground.tier == "full" else ("EACCES", "EPERM", "EXDEV")
-    for name, outcome in json.loads(out or '{"none": ""}').items():
+    found, agreed = json.loads(out or '[{"none": ""}, {}]')
+    rows.append(check("sessions that work together: as LEFT_OPEN says", tuple(agreed.values()) == TOLD[ground.tier], (agreed, err)))
+    for name, outcome in found.items():
         rows.append(check(f"/dev/shm of another session: {name}", outcome in refusals or (name == "list" and outcome == "empty"), outcome))
     return rows
 

@@ -208,6 +208,38 @@ private Q_SLOTS:
         rig.stop();
     }
 
+    // A crowd of new sessions does not share the processors with a zygote that warms up; but it does not put it off for ever.
+    void zygoteIsRenewedInACalmMoment()
+    {
+        const auto zygotes = [] {
+            int count = 0;
+            for (const QString &task : QDir(QStringLiteral("/proc/self/task")).entryList(QDir::Dirs | QDir::NoDotAndDotDot)) {
+                QFile children(QStringLiteral("/proc/self/task/%1/children").arg(task));
+                const QByteArrayList pids = children.open(QIODevice::ReadOnly) ? children.readAll().simplified().split(' ') : QByteArrayList();
+                for (const QByteArray &pid : pids) {
+                    QFile command(QStringLiteral("/proc/%1/cmdline").arg(QLatin1String(pid)));
+                    count += command.open(QIODevice::ReadOnly) && command.readAll().split('\0').value(1) == "zygote" ? 1 : 0;
+                }
+            }
+            return count;
+        };
+        Rig rig;
+        rig.nextUid = m_rig.nextUid + 800;
+        HostConfig made = config(rig.directory.path());
+        made.kernelsPerZygote = 2;
+        const int before = zygotes();
+        QVERIFY(rig.start(made));
+        std::vector<std::unique_ptr<Kernel>> kernels;
+        for (int birth = 1; birth < 8; ++birth) {
+            kernels.push_back(rig.spawn());
+            QCOMPARE(zygotes(), before + 1);
+        }
+        kernels.push_back(rig.spawn());
+        QCOMPARE(zygotes(), before + 2);
+        kernels.clear();
+        rig.stop();
+    }
+
     void globalBudgetEndsTheLargest()
     {
         Rig rig;
