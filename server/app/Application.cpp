@@ -163,6 +163,7 @@ void Application::buildServices()
     const quint32 firstJob = m_workspaces->firstJobUid();
     for (quint32 i = 0; firstJob != 0 && i < workspace::Workspaces::jobUids; ++i)
         host.sessionUids << firstJob + i;
+    host.spoolDirectory = m_settings.dataDir + QStringLiteral("/spool/outputs");
     host.renderDirectory = m_settings.dataDir + QStringLiteral("/render");
     host.renderUid = m_workspaces->firstWorkerUid();
     for (quint32 i = 0; host.renderUid != 0 && i < supervisor::Renderer::kUids; ++i)

@@ -5,10 +5,12 @@
 #include "supervisor/TierProbe.h"
 #include "supervisor/Words.h"
 #include <QDir>
+#include <QFile>
 #include <QPointer>
 #include <QRandomGenerator>
 #include <csignal>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 namespace power::supervisor {
@@ -17,7 +19,6 @@ using namespace std::chrono_literals;
 
 namespace {
 constexpr auto kZygoteWait = 60s; // imports from a cold disk
-constexpr auto kReadyWait = 20s;  // fork to the kernel's own Ready
 constexpr auto kTreeEnd = 6s;
 // A session that only starts needs this much of the budget.
 constexpr qint64 kFreshKernel = 16ll << 20;
@@ -25,6 +26,29 @@ constexpr qint64 kFreshKernel = 16ll << 20;
 QByteArray newToken()
 {
     return QByteArray::number(QRandomGenerator::system()->generate64(), 16).rightJustified(16, '0');
+}
+
+// Where outputs lie until they are moved into their session. Those of a server that was killed are nobody's.
+void prepareSpool(QString &path)
+{
+    if (path.isEmpty()) {
+        path = QDir::tempPath();
+        return;
+    }
+    QDir().mkpath(path.section(u'/', 0, -2));
+    ::mkdir(QFile::encodeName(path).constData(), 0700);
+    QDir spool(path);
+    for (const QString &left : spool.entryList({QStringLiteral("power-output-*")}, QDir::Files))
+        spool.remove(left);
+}
+
+// Of a wait that timed out, what it was for.
+Error tooLong(Error error, const QString &what, std::chrono::milliseconds limit)
+{
+    if (error.code != ErrorCode::Timeout)
+        return error;
+    return fail(ErrorCode::Timeout, QStringLiteral("%1 within %2: the server is overloaded.").arg(what, wordsOfTime(limit)),
+                QStringLiteral("Try again in a few seconds.")).error;
 }
 
 // Kernel: what the callers own. The process outlives it until its tree is gone.
@@ -110,8 +134,7 @@ Host::Host(HostConfig config)
               visit(*kernel);
       })
 {
-    if (m_config.spoolDirectory.isEmpty())
-        m_config.spoolDirectory = QDir::tempPath();
+    prepareSpool(m_config.spoolDirectory);
     m_budget = kernelMemoryBudget(m_config.totalMemoryBytes);
     m_sampler.setMaxThreadCount(2); // the end of a tree does not wait for a long walk of another one's directory
     m_renderer = std::make_unique<Renderer>(*this, m_config.renderDirectory, m_config.renderUid);
@@ -292,18 +315,20 @@ QCoro::Task<Result<std::unique_ptr<Kernel>>> Host::spawn(KernelSpec spec, Cancel
         if (!self)
             co_return fail(ErrorCode::Cancelled, QStringLiteral("The server stopped."));
         if (!waited)
-            co_return Unexpected<Error>{waited.error()};
+            co_return Unexpected<Error>{tooLong(waited.error(), QStringLiteral("What is left of the session's last Python process did not end"), most)};
     }
+    if (m_stopping)
+        co_return fail(ErrorCode::Unavailable, QStringLiteral("Kernels cannot be started: the server is stopping."));
     QString trouble;
     const Shared kernel = order(spec, trouble);
     if (!kernel)
         co_return fail(ErrorCode::Unavailable, trouble, QStringLiteral("Try again later; the administrator may raise LimitNOFILE."));
     auto handle = std::make_unique<KernelHandle>(kernel); // kills it on every way out but the last
-    const std::chrono::milliseconds most = kReadyWait;
+    const std::chrono::milliseconds most = m_config.kernelStart;
     const OneShot<Done> ready = kernel->readyShot();
     const Result<Done> waited = co_await ready.wait(most, cancel);
     if (!waited)
-        co_return Unexpected<Error>{waited.error()};
+        co_return Unexpected<Error>{tooLong(waited.error(), QStringLiteral("The session's Python process did not start"), most)};
     if (!self)
         co_return fail(ErrorCode::Cancelled, QStringLiteral("The server stopped."));
     std::unique_ptr<Kernel> result = std::move(handle);

@@ -15,7 +15,7 @@ struct HostConfig {
     QString forcedTier;            // SANDBOX_TIER: tests run the lower tiers with it
     int landlockAbi = -1;          // caps the ABI used; -1 = newest
     qint64 totalMemoryBytes = 0;   // global budget for all kernels; 0 = cgroup limit or RAM less a reserve
-    QString spoolDirectory;        // server-owned, for outputs that are cut; empty = the system's temporary directory
+    QString spoolDirectory;        // for outputs that are cut, this host's alone; empty = the system's temporary directory
     QStringList readOnlyPaths;     // further host paths that kernels may read (resources, fonts)
     QString extraSite;             // directory of packages besides the environment's; may be filled later. Empty: none
     QList<quint32> sessionUids;    // users of existing sessions: what a dead server left of them is ended at start
@@ -24,6 +24,7 @@ struct HostConfig {
     int checkpointsPerSecond = 10; // of all sessions together; 0: none are taken
     bool installsPackages = false; // the tool install_package is offered: hints name it
     QStringList imports;           // modules the zygote imports besides its own list
+    std::chrono::milliseconds kernelStart{20'000}; // from the order to the kernel's own Ready
     int kernelsPerZygote = 500;    // then another takes its place; 0: any number
 };
 

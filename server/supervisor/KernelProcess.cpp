@@ -103,6 +103,8 @@ void KernelProcess::born(const SpawnedKernel &spawned)
     Poller &poller = m_house->poller();
     m_controlWatch = poller.watch(m_channels.control.get(), EPOLLIN, [this](std::uint32_t events) { onControl(events); });
     m_pidWatch = poller.watch(m_pidfd.get(), EPOLLIN, [this](std::uint32_t) { onPidfd(); });
+    if (m_final) // given up before it had a number to be killed by
+        end(QStringLiteral("cancelled"), QStringLiteral("The session was ended."));
 }
 
 void KernelProcess::stillborn()

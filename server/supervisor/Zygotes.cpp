@@ -117,6 +117,10 @@ void Zygotes::stop(std::function<void()> gone)
 {
     m_calm.stop();
     m_next.reset();
+    for (ZygoteClient *&parent : m_parents) {
+        if (parent != m_current.get())
+            parent = nullptr;
+    }
     m_retired.clear();
     m_current->stop(std::move(gone));
 }

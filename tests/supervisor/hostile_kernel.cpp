@@ -67,12 +67,18 @@ ssize_t receive(int control, char *bytes, std::size_t size, int &socket)
     return n;
 }
 
-// What it answers when it is asked for a copy of itself.
-void copy(const std::string &behaviour, int control, int socket)
+// What it answers when it is asked for a copy of itself. In the copy that may become the kernel: where it is told so, else -1.
+int copy(const std::string &behaviour, int control, int socket)
 {
+    if (behaviour == "slow copy") {
+        if (::fork() != 0)
+            return -1;
+        sendAll(socket, encode(FrameType::Parked, "{}"));
+        return socket;
+    }
     if (behaviour == "deaf copy" || behaviour == "lying copy") {
         if (::fork() != 0)
-            return;
+            return -1;
         sendAll(socket, encode(FrameType::Parked, "{}"));
         if (behaviour == "lying copy") {
             char byte;
@@ -86,6 +92,20 @@ void copy(const std::string &behaviour, int control, int socket)
         sendAll(socket, encode(FrameType::Parked, "{}")); // itself
         sendAll(control, encode(FrameType::Resumed, "{}") + encode(FrameType::Parked, "[]"));
     }
+    return -1;
+}
+
+// It ends, and leaves children behind that go on talking for it.
+[[noreturn]] void leaveHeirs(int control)
+{
+    if (::fork() != 0 && ::fork() != 0 && ::fork() != 0)
+        ::_exit(3);
+    ::alarm(6);
+    std::string talk;
+    for (int i = 0; i < 100; ++i) // few enough to be sent in one piece
+        talk += display("nobody's", 1, 0);
+    for (;;)
+        sendAll(control, talk);
 }
 
 [[noreturn]] void kernel(int control, int out, int err, const std::string &behaviour, const std::string &token)
@@ -93,7 +113,8 @@ void copy(const std::string &behaviour, int control, int socket)
     ::setsid();
     for (const int signal : {SIGINT, SIGUSR2})
         ::signal(signal, SIG_IGN);
-    sendAll(control, encode(FrameType::Ready, "{\"pid\":1}"));
+    if (behaviour != "unready")
+        sendAll(control, encode(FrameType::Ready, "{\"pid\":1}"));
     Decoder decoder;
     char bytes[65536];
     const auto mark = [&](const char *epoch, char active) {
@@ -111,7 +132,15 @@ void copy(const std::string &behaviour, int control, int socket)
         while (decoder.next(frame) == Decoder::Status::Frame) {
             const std::string run = valueOf(frame.meta, "run");
             if (frame.type == FrameType::Checkpoint) {
-                copy(behaviour, control, socket);
+                if (const int own = copy(behaviour, control, socket); own >= 0) {
+                    control = own;
+                    decoder = Decoder();
+                }
+                continue;
+            }
+            if (frame.type == FrameType::Resume) {
+                ::usleep(150'000);
+                sendAll(control, encode(FrameType::Resumed, "{\"gone\":[],\"older\":[],\"variables\":1}"));
                 continue;
             }
             if (behaviour == "poison") {
@@ -140,11 +169,23 @@ void copy(const std::string &behaviour, int control, int socket)
                 mark("1", 'o');
                 (void)!::write(out, "after", 5);
                 sendAll(control, done("other", 1) + done(run, 2) + done(run, 3) + display(run, 4, 5));
+            } else if (behaviour == "heir") {
+                leaveHeirs(control);
+            } else if (behaviour == "future") { // of an epoch that no marker announces
+                for (int i = 0; i < 300; ++i)
+                    sendAll(control, display(run, 9, 1 << 20));
+                sendAll(control, done(run, 10));
             } else if (frame.blob == "die") {
                 ::_exit(3);
             } else if (behaviour == "silent") {
                 continue;
             } else {
+                if (frame.blob == "slow")
+                    ::usleep(400'000);
+                if (behaviour == "spill") {
+                    const std::string text(3 << 20, 'x');
+                    (void)!::write(out, text.data(), text.size());
+                }
                 mark("1", 'f');
                 sendAll(control, done(run, 1));
             }

@@ -2,6 +2,7 @@
 #include "HostRig.h"
 #include "supervisor/KernelFrames.h"
 #include "supervisor/OutputLog.h"
+#include "supervisor/ProcMemory.h"
 #include "supervisor/TierProbe.h"
 #include <QElapsedTimer>
 #include <QFile>
@@ -14,6 +15,14 @@ class TestHostileKernel : public QObject
     Q_OBJECT
     Rig m_rig;
 
+    static HostConfig hostile(const Rig &rig)
+    {
+        HostConfig made = config(rig.directory.path());
+        made.kernelProgram = QCoreApplication::applicationDirPath() + QStringLiteral("/hostile-kernel");
+        made.forcedTier = QStringLiteral("none");
+        made.requiredTier.clear();
+        return made;
+    }
     std::unique_ptr<Kernel> spawnAs(const char *behaviour)
     {
         KernelSpec spec = m_rig.spec();
@@ -23,14 +32,7 @@ class TestHostileKernel : public QObject
     }
 
 private Q_SLOTS:
-    void initTestCase()
-    {
-        HostConfig made = config(m_rig.directory.path());
-        made.kernelProgram = QCoreApplication::applicationDirPath() + QStringLiteral("/hostile-kernel");
-        made.forcedTier = QStringLiteral("none");
-        made.requiredTier.clear();
-        QVERIFY(m_rig.start(made));
-    }
+    void initTestCase() { QVERIFY(m_rig.start(hostile(m_rig))); }
     void cleanupTestCase() { m_rig.stop(); }
 
     void isKilled_data()
@@ -89,6 +91,48 @@ private Q_SLOTS:
         QVERIFY2(outcome.status == RunStatus::Died || outcome.status == RunStatus::Killed, describe(outcome));
         QTRY_VERIFY_WITH_TIMEOUT(!kernel->isAlive(), 10'000);
         QCOMPARE(count(), before + taken);
+    }
+
+    // Nobody wants it any more before the zygote has told its number.
+    void spawnsThatAreGivenUp()
+    {
+        QVERIFY(spawnAs("polite")); // there is a zygote
+        QTRY_COMPARE(m_rig.host->kernelCount(), 0);
+        CancelSource stop;
+        auto waiting = m_rig.host->spawn(m_rig.spec(), stop.token());
+        stop.cancel();
+        QVERIFY(!await(std::move(waiting)));
+        const auto next = spawnAs("polite"); // the other one was born before it
+        QVERIFY(next);
+        QTRY_COMPARE_WITH_TIMEOUT(m_rig.host->kernelCount(), 1, 3'000);
+    }
+
+    void startsThatTakeTooLong()
+    {
+        Rig rig;
+        HostConfig made = hostile(rig);
+        made.kernelStart = 300ms;
+        QVERIFY(rig.start(made));
+        KernelSpec spec = rig.spec();
+        spec.sessionId = QStringLiteral("unready");
+        const auto none = await(rig.host->spawn(spec, {}));
+        QVERIFY(!none && none.error().code == ErrorCode::Timeout);
+        QVERIFY2(none.error().message.contains(u"did not start within 300 ms") && !none.error().nextStep.isEmpty(), qPrintable(none.error().text()));
+        rig.stop();
+    }
+
+    // What a server that was killed had not moved yet.
+    void outputsOfALostServer()
+    {
+        Rig rig;
+        HostConfig made = hostile(rig);
+        made.spoolDirectory = rig.directory.filePath(QStringLiteral("a/outputs"));
+        QVERIFY(QDir().mkpath(made.spoolDirectory));
+        QFile left(made.spoolDirectory + QStringLiteral("/power-output-abcdef"));
+        QVERIFY(left.open(QIODevice::WriteOnly));
+        QVERIFY(rig.start(made));
+        QVERIFY(!left.exists());
+        rig.stop();
     }
 
     void forgedMarkersAndAnswers()
