@@ -51,6 +51,14 @@ struct OutputEvent {
     QList<DisplayPart> parts;   // Display, Result, Figure; preferred first
     QString fileName;           // of a figure or html that the kernel also wrote into the workspace
     QString alt;                // one line of text for what is not shown
+
+    qsizetype bytes() const
+    {
+        qsizetype sum = text.size() + alt.size() * 2;
+        for (const DisplayPart &part : parts)
+            sum += part.data.size();
+        return sum;
+    }
 };
 
 // A cell waits in input(). `answer` takes the line, or an error whose text the cell sees; it must be resolved some time,

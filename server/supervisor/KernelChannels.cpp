@@ -15,6 +15,7 @@ constexpr qsizetype kReadPerTurn = 256 * 1024;
 constexpr qsizetype kReadAtOnce = 64 * 1024;
 // A marker that was written before Done lies at most one full pipe ahead (F_SETPIPE_SZ: 1 MiB for user code).
 constexpr qsizetype kLastDrain = 1 << 20;
+constexpr qsizetype kLastFrames = 2 << 20; // more than the buffers of a socket hold
 constexpr qsizetype kSmallRead = 8 * 1024;
 constexpr auto kGather = 2ms;
 constexpr auto kQuiet = 100ms;     // output that waits for a marker is let go after this
@@ -56,8 +57,9 @@ void KernelProcess::onControl(std::uint32_t events)
 void KernelProcess::readControl(bool untilEmpty)
 {
     static thread_local char bytes[kReadAtOnce];
-    qsizetype budget = kReadPerTurn;
-    while (m_controlWatch && (budget > 0 || untilEmpty)) {
+    // Empty is what a socket holds: a process that the dead one left behind may write for ever.
+    qsizetype budget = untilEmpty ? kLastFrames : kReadPerTurn;
+    while (m_controlWatch && budget > 0) {
         const ssize_t size = ::recv(m_channels.control.get(), bytes, sizeof bytes, MSG_DONTWAIT);
         if (size < 0 && errno == EINTR)
             continue;

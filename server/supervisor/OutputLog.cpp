@@ -169,9 +169,7 @@ void OutputLog::event(OutputEvent event)
 {
     flushIncomplete(0);
     flushIncomplete(1);
-    qint64 size = event.text.size() + event.alt.size() * 2;
-    for (const DisplayPart &part : std::as_const(event.parts))
-        size += part.data.size();
+    const qint64 size = event.bytes();
     if (m_displayBytes + size > m_limits.displayBytes || m_events >= kMaxEvents) {
         ++m_eventsLeftOut;
         m_eventBytesLeftOut += size;

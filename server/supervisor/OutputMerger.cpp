@@ -46,6 +46,12 @@ Look lookAtMarker(QByteArrayView bytes, QByteArrayView prefix, quint64 &epoch, c
     return Look::Marker;
 }
 
+// With what holding it costs.
+qsizetype heldBytes(const OutputEvent &event)
+{
+    return event.bytes() + 512;
+}
+
 char channelOf(Pipe pipe)
 {
     return pipe == Pipe::Out ? 'o' : 'e';
@@ -154,6 +160,7 @@ void OutputMerger::releaseFrames(quint64 upTo)
     while (!m_frames.empty() && m_frames.front().epoch <= upTo) {
         OutputEvent event = std::move(m_frames.front().event);
         m_frames.pop_front();
+        m_heldFrames -= heldBytes(event);
         m_sink.event(std::move(event));
     }
 }
@@ -197,8 +204,11 @@ void OutputMerger::feedFrame(quint64 epoch, OutputEvent event)
     m_framesBelow = std::max(m_framesBelow, epoch);
     if (!m_frames.empty())
         epoch = std::max(epoch, m_frames.back().epoch);
+    m_heldFrames += heldBytes(event);
     m_frames.push_back({epoch, std::move(event)});
     advance();
+    if (m_heldFrames > kMaxHeldFrames)
+        flush();
 }
 
 void OutputMerger::framesDrained()

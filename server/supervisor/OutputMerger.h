@@ -12,7 +12,7 @@ enum class Pipe { Out = 0, Err = 1 };
 
 // OutputMerger: pure; bytes and frames in as they come, ordered pieces out through the two calls of the sink.
 // Marker bytes never come out. Whatever a kernel sends, no byte is lost or doubled: missing, forged and repeated
-// markers only change the order. Holds at most about kMaxHeld bytes back. Thread: none of its own.
+// markers only change the order. Holds at most about kMaxHeld bytes and kMaxHeldFrames of frames back. Thread: none of its own.
 class OutputMerger
 {
 public:
@@ -21,6 +21,7 @@ public:
         std::function<void(OutputEvent &&)> event;
     };
     static constexpr qsizetype kMaxHeld = 1 << 20;
+    static constexpr qsizetype kMaxHeldFrames = 64 << 20; // more than one run may show
 
     // token: the 16 characters of the Spawn frame.
     OutputMerger(QByteArray token, Sink sink);
@@ -76,6 +77,7 @@ private:
     char m_active = 'o';
     quint64 m_framesBelow = 0;       // all frames of epochs below this one are here
     qsizetype m_held = 0;
+    qsizetype m_heldFrames = 0;
 };
 
 } // namespace power::supervisor

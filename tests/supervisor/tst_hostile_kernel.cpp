@@ -135,6 +135,40 @@ private Q_SLOTS:
         rig.stop();
     }
 
+    // A dead kernel's child holds its channel and writes faster than the server reads.
+    void childThatTalksOn()
+    {
+        const auto kernel = spawnAs("heir");
+        QVERIFY(kernel);
+        QElapsedTimer turn;
+        qint64 longest = 0;
+        QTimer loop;
+        connect(&loop, &QTimer::timeout, this, [&] { longest = std::max(longest, turn.restart()); });
+        loop.start(1);
+        turn.start();
+        const RunOutcome outcome = run(*kernel, "x");
+        QCOMPARE(int(outcome.status), int(RunStatus::Died));
+        QCOMPARE(outcome.cause, QStringLiteral("exit"));
+        QTest::qWait(1);
+        QVERIFY2(longest < 1000, QByteArray::number(longest));
+    }
+
+    // Displays that wait for a marker which does not come are memory of the server.
+    void displaysOfTheFuture()
+    {
+        const auto kernel = spawnAs("future");
+        QVERIFY(kernel);
+        const auto resident = [] { return procMemory(::getpid()).own; };
+        const qint64 before = resident();
+        qint64 most = 0;
+        QTimer look;
+        connect(&look, &QTimer::timeout, this, [&] { most = std::max(most, resident()); });
+        look.start(20);
+        const RunOutcome outcome = run(*kernel, "x");
+        QVERIFY2(outcome.status == RunStatus::Ok, describe(outcome));
+        QVERIFY2(most - before < 150ll << 20, QByteArray::number((most - before) >> 20) + " MB");
+    }
+
     void forgedMarkersAndAnswers()
     {
         const auto kernel = spawnAs("forge");
