@@ -135,8 +135,11 @@ void KernelProcess::signalRun(int signal)
 
 void KernelProcess::ladder(const QString &cause, const QString &limit, const QString &peak)
 {
-    if (m_state == State::Restoring) { // the run has not begun
-        QTimer::singleShot(50ms, this, [this, cause, limit, peak] { ladder(cause, limit, peak); });
+    if (m_state == State::Restoring && m_run) { // it has not begun, or is over already
+        QTimer::singleShot(50ms, this, [this, cause, limit, peak, id = m_run->id] {
+            if (m_run && m_run->id == id)
+                ladder(cause, limit, peak);
+        });
         return;
     }
     if (!m_run || m_run->stage > 0 || m_state != State::Living)

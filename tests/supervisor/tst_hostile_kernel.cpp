@@ -169,6 +169,25 @@ private Q_SLOTS:
         QVERIFY2(most - before < 150ll << 20, QByteArray::number((most - before) >> 20) + " MB");
     }
 
+    // A call is cancelled while its kernel goes back to a checkpoint: the next call is not what was meant.
+    void cancelledWhileRestored()
+    {
+        const auto taken = [this] { return m_rig.host->checkpointReport().value(QLatin1String("taken")).toInt(); };
+        const int before = taken();
+        const auto kernel = spawnAs("slow copy");
+        QVERIFY(kernel && run(*kernel, "x").status == RunStatus::Ok);
+        QTRY_COMPARE_WITH_TIMEOUT(taken(), before + 1, 10'000);
+        CancelSource stop;
+        RunRequest dying = request("die");
+        dying.cancel = stop.token();
+        auto waiting = kernel->run(std::move(dying));
+        QTimer::singleShot(100, this, [stop]() mutable { stop.cancel(); }); // it is dead, and its copy takes 150 ms
+        const RunOutcome died = await(std::move(waiting));
+        QVERIFY2(died.status == RunStatus::Died && died.restored, describe(died));
+        const RunOutcome next = run(*kernel, "slow");
+        QVERIFY2(next.status == RunStatus::Ok && next.notes.isEmpty(), describe(next));
+    }
+
     void forgedMarkersAndAnswers()
     {
         const auto kernel = spawnAs("forge");
