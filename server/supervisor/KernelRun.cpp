@@ -252,6 +252,8 @@ OneShot<RunOutcome> KernelProcess::closeRun(RunOutcome &outcome)
     run->cancel.reset();
     run->askCancel.cancel();
     run->log.finish(outcome);
+    if (!run->isCell && !outcome.outputFile.isEmpty()) // what leftover threads print then is nobody's
+        ::unlink(std::exchange(outcome.outputFile, {}).constData());
     // The limit may have been passed by the very last bytes: nothing to interrupt any more, but it is said.
     if (outcome.cause == u"output_limit")
         outcome.peak = wordsOfBytes(outcome.stdoutBytes + outcome.stderrBytes);

@@ -188,6 +188,19 @@ private Q_SLOTS:
         QVERIFY2(next.status == RunStatus::Ok && next.notes.isEmpty(), describe(next));
     }
 
+    // What is printed while a task runs is nobody's: it leaves no file behind.
+    void outputOfTasks()
+    {
+        const auto kernel = spawnAs("spill");
+        QVERIFY(kernel);
+        TaskRequest task;
+        task.runId = QStringLiteral("task");
+        task.task = QStringLiteral("any");
+        const RunOutcome outcome = await(kernel->task(std::move(task)));
+        QVERIFY2(outcome.status == RunStatus::Ok && outcome.stdoutBytes > 1 << 20, describe(outcome));
+        QCOMPARE(QDir(m_rig.directory.path()).entryList({QStringLiteral("power-output-*")}), QStringList());
+    }
+
     void forgedMarkersAndAnswers()
     {
         const auto kernel = spawnAs("forge");
