@@ -1,4 +1,5 @@
 #include "workspace/Beneath.h"
+#include "base/Ids.h"
 #include <QByteArrayList>
 #include <cerrno>
 #include <chrono>
@@ -189,6 +190,7 @@ int emptyDirectory(int fd)
 {
     int failure = 0;
     quint64 moved = 0;
+    const QByteArray prefix = ".moved-" + newUuid().toLatin1() + '-'; // none that user code could have made
     const auto failed = [&failure] {
         if (!failure && errno != ENOENT) failure = -errno;
     };
@@ -221,9 +223,11 @@ int emptyDirectory(int fd)
                     if (::unlinkat(inner.get(), entry, 0) != 0) failed();
                     return;
                 }
-                const QByteArray up =
-                    ".moved-" + QByteArray::number(quint64(::getpid())) + '-' + QByteArray::number(++moved);
-                if (::renameat(inner.get(), entry, fd, up.constData()) != 0) failed();
+                const QByteArray up = prefix + QByteArray::number(++moved);
+                bool gone = ::renameat(inner.get(), entry, fd, up.constData()) == 0;
+                if (!gone && errno == EACCES && ::fchmodat(inner.get(), entry, 0700, 0) == 0) // a move writes its ".."
+                    gone = ::renameat(inner.get(), entry, fd, up.constData()) == 0;
+                if (!gone) failed();
             });
             if (::unlinkat(fd, name.constData(), AT_REMOVEDIR) != 0 && errno != ENOTEMPTY) failed();
             if (failure) return failure;

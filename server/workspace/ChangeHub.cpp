@@ -1,5 +1,6 @@
 #include "workspace/ChangeHub.h"
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace power::workspace
@@ -16,9 +17,13 @@ void ChangeHub::drain()
 {
     if (m_fd < 0) return;
     alignas(inotify_event) char buffer[64 * 1024];
-    for (;;) {
+    // What waits now and no more: user code can make events faster than they are read here.
+    int waiting = 0;
+    if (::ioctl(m_fd, FIONREAD, &waiting) != 0) return;
+    while (waiting > 0) {
         const ssize_t got = ::read(m_fd, buffer, sizeof buffer);
         if (got <= 0) return;
+        waiting -= int(got);
         for (ssize_t at = 0; at < got;) {
             const auto *event = reinterpret_cast<const inotify_event *>(buffer + at);
             at += ssize_t(sizeof(inotify_event) + event->len);

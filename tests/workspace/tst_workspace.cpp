@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 using namespace power;
@@ -385,6 +386,41 @@ private Q_SLOTS:
         QCOMPARE(::link((here + "/b").constData(), (here + "/b2").constData()), 0);
         const qint64 bytes = space->bytesOnDisk();
         QVERIFY2(bytes >= 130'000 && bytes < 200'000, qPrintable(QString::number(bytes)));
+    }
+
+    // Names like those that removal itself makes, in what user code left.
+    void removesLookAlikes()
+    {
+        const QDir root(m_dir->path());
+        for (int i = 0; i < 8; ++i)
+            QVERIFY(root.mkpath(QStringLiteral("tree/.moved-%1-%2/x").arg(::getpid()).arg(i)));
+        QVERIFY(root.mkpath(QStringLiteral("tree/a/b/c")));
+        const Descriptor tree(::open(root.filePath(QStringLiteral("tree")).toUtf8().constData(), O_RDONLY | O_DIRECTORY));
+        QCOMPARE(emptyDirectory(tree.get()), 0);
+        QVERIFY(QDir(root.filePath(QStringLiteral("tree"))).isEmpty(QDir::AllEntries | QDir::Hidden | QDir::NoDotAndDotDot));
+    }
+
+    // A server that is not root removes what its sessions closed to themselves.
+    void removesClosedDirectories()
+    {
+        QTemporaryDir place;
+        const QByteArray path = place.path().toUtf8();
+        QCOMPARE(::chmod(path.constData(), 0777), 0);
+        const pid_t child = ::fork();
+        if (child == 0) {
+            if (::geteuid() == 0 && ::setresuid(65534, 65534, 65534) != 0) ::_exit(2);
+            const QByteArray tree = path + "/tree";
+            for (const char *name : {"", "/a", "/a/b", "/a/b/c", "/a/b/c/d"})
+                if (::mkdir((tree + name).constData(), 0700) != 0) ::_exit(3);
+            for (const char *name : {"/a/b/c/d", "/a/b/c", "/a/b", "/a"})
+                ::chmod((tree + name).constData(), 0);
+            const Descriptor open(::open(tree.constData(), O_RDONLY | O_DIRECTORY));
+            if (emptyDirectory(open.get()) != 0) ::_exit(4);
+            ::_exit(::rmdir(tree.constData()) == 0 ? 0 : 5);
+        }
+        int status = 0;
+        QCOMPARE(::waitpid(child, &status, 0), child);
+        QCOMPARE(WEXITSTATUS(status), 0);
     }
 
     void removesEverything()
