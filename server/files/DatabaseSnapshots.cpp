@@ -178,7 +178,8 @@ Result<int> DatabaseSnapshots::keepFiles(const SnapshotKey &key, const workspace
 {
     QList<SessionFile> files;
     qint64 total = 0;
-    const auto all = from.list();
+    const auto all = from.list(mostFiles + 1);
+    if (all.size() > mostFiles) return tooManyFiles();
     for (const workspace::FileFacts &file : all) {
         total += file.size;
         if (total > limit)

@@ -36,13 +36,14 @@ bool copyAll(int from, int to)
 
 Result<int> DiskSnapshots::keepFiles(const SnapshotKey &key, const workspace::Workspace &from, qint64 limit)
 {
+    const auto files = from.list(mostFiles + 1);
+    if (files.size() > mostFiles) return tooManyFiles();
     const QString target = filesOf(key);
     const QString fresh = target + QStringLiteral(".part");
     QDir(fresh).removeRecursively();
     if (!QDir().mkpath(fresh)) return snapshotTrouble(QStringLiteral("no directory for the files can be made"));
     qint64 total = 0;
     int count = 0;
-    const auto files = from.list();
     for (const workspace::FileFacts &file : files) {
         total += file.size;
         if (total > limit) {

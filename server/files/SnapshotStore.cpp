@@ -32,6 +32,12 @@ Unexpected<Error> snapshotsFull(qint64 size, qint64 limit)
                 QStringLiteral("Delete sessions that are no longer needed (delete_session), or ask the administrator to raise the limit."));
 }
 
+Unexpected<Error> tooManyFiles()
+{
+    return fail(ErrorCode::TooLarge, QStringLiteral("The session has more than %1 files.").arg(SnapshotStore::mostFiles),
+                QStringLiteral("Delete files that can be made again, or put them into an archive, then try again."));
+}
+
 Unexpected<Error> madeRoom(const QString &when)
 {
     return fail(ErrorCode::Conflict, QStringLiteral("it was dropped%1 to make room for those of other sessions (SNAPSHOTS_TOTAL_MB)")

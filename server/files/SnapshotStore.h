@@ -36,6 +36,7 @@ SnapshotFacts snapshotFacts(const QJsonObject &json);
 // TooLarge: above the limit of all snapshots; Conflict: it was dropped for others' sake.
 Unexpected<Error> snapshotsFull(qint64 size, qint64 limit);
 Unexpected<Error> madeRoom(const QString &when);
+Unexpected<Error> tooManyFiles();
 
 // SnapshotStore: what is stored is durable and whole: a crash leaves the one before. The bytes come from sandboxes and
 // are never looked into, only checked against the checksum that was taken when they came. Thread: any; everything
@@ -51,6 +52,9 @@ public:
     // In the database, with copies below `directory` that save the way there: a commit is durable in the database. Made
     // on the event loop's thread.
     static std::unique_ptr<SnapshotStore> inDatabase(QString directory, storage::Database &database, qint64 maxTotalBytes);
+
+    // Files that belong to one named snapshot.
+    static constexpr int mostFiles = 50'000;
 
     // Destroyed without commit it leaves nothing. Errors: Unavailable (disk).
     class Writer
@@ -81,7 +85,7 @@ public:
     virtual void remove(const SnapshotKey &key) = 0;
     virtual void removeSession(const QString &owner, const QString &session) = 0;
 
-    // Files that belong to a named one. Errors: TooLarge (above `limit` bytes in all), Unavailable.
+    // Files that belong to a named one. Errors: TooLarge (above `limit` bytes in all, or mostFiles), Unavailable.
     virtual Result<int> keepFiles(const SnapshotKey &key, const workspace::Workspace &from, qint64 limit) = 0;
     // Writes them into a workspace, over what is there. Gives their paths.
     virtual Result<QStringList> putFilesBack(const SnapshotKey &key, workspace::Workspace &to) = 0;

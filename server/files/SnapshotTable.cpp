@@ -51,7 +51,7 @@ Result<Done> makeRoom(QSqlDatabase &connection, const SnapshotKey &key, qint64 s
     if (*used + size <= limit) return Done{};
     const Result<Done> dropped = finished(storage::query(
         connection,
-        "UPDATE power.snapshots s SET sha256 = '', size = 0 FROM (SELECT owner, session_id, size, sum(size) OVER (ORDER BY created_at) AS "
+        "UPDATE power.snapshots s SET sha256 = '', size = 0 FROM (SELECT owner, session_id, size, sum(size) OVER (ORDER BY created_at, owner, session_id) AS "
         "freed FROM power.snapshots WHERE name = '' AND owner NOT LIKE '.%' AND size > 0 AND (owner, session_id) <> ($1, $2)) old WHERE s.owner = old.owner AND "
         "s.session_id = old.session_id AND s.name = '' AND freed - old.size < $3",
         {key.owner, key.session, *used + size - limit}));

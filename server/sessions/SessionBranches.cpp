@@ -46,7 +46,9 @@ Unexpected<Error> noVariables(const QString &id)
 Result<int> copyFiles(const workspace::Workspace &from, workspace::Workspace &to)
 {
     int count = 0;
-    const auto files = from.list();
+    const auto files = from.list(SnapshotStore::mostFiles + 1);
+    if (files.size() > SnapshotStore::mostFiles)
+        return files::tooManyFiles();
     for (const workspace::FileFacts &file : files) {
         auto source = from.openRead(file.path);
         auto target = to.create(file.path);

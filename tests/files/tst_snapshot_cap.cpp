@@ -2,7 +2,8 @@
 // that does not fit all the same. On disk and in the database.
 #include "base/Offload.h"
 #include "files/SnapshotStore.h"
-#include "storage/ClusterFixture.h"
+#include "storage/TestDatabase.h"
+#include "workspace/Workspace.h"
 #include <QDir>
 #include <QFile>
 #include <QTemporaryDir>
@@ -27,8 +28,7 @@ class tst_SnapshotCap : public QObject
 {
     Q_OBJECT
 
-    std::unique_ptr<storage::test::ClusterFixture> m_cluster;
-    std::unique_ptr<storage::Database> m_database;
+    storage::test::TestDatabase m_database;
     QTemporaryDir m_place;
     std::unique_ptr<SnapshotStore> m_store;
     QDateTime m_clock = QDateTime::currentDateTimeUtc().addSecs(-3600);
@@ -39,9 +39,9 @@ class tst_SnapshotCap : public QObject
     {
         return await(offload<T>(std::move(work)));
     }
-    Result<Done> put(const SnapshotKey &key, qint64 size)
+    Result<Done> put(const SnapshotKey &key, qint64 size, int secondsLater = 1)
     {
-        m_clock = m_clock.addSecs(1);
+        m_clock = m_clock.addSecs(secondsLater);
         return aside<Done>([this, key, size]() -> Result<Done> {
             auto writer = m_store->create(key);
             if (!writer)
@@ -59,7 +59,7 @@ class tst_SnapshotCap : public QObject
         QTemporaryDir empty;
         std::unique_ptr<SnapshotStore> other;
         SnapshotStore *store = m_store.get();
-        if (m_database && fresh) {
+        if (m_database.isUp() && fresh) {
             other = SnapshotStore::inDatabase(empty.path(), *m_database, 10 * kMb);
             store = other.get();
         }
@@ -88,13 +88,8 @@ private Q_SLOTS:
     {
         QFETCH(bool, database);
         if (database) {
-            m_cluster = std::make_unique<storage::test::ClusterFixture>();
-            const QString problem = m_cluster->start();
+            const QString problem = m_database.start();
             QVERIFY2(problem.isEmpty(), qPrintable(problem));
-            storage::Database::Config with;
-            with.url = m_cluster->url();
-            m_database = std::make_unique<storage::Database>(with);
-            QVERIFY(await(m_database->start()).ok());
         }
         const QString directory = m_place.filePath(database ? QStringLiteral("copies") : QStringLiteral("disk"));
         m_store = database ? SnapshotStore::inDatabase(directory, *m_database, 10 * kMb) : SnapshotStore::onDisk(directory, 10 * kMb);
@@ -157,13 +152,47 @@ private Q_SLOTS:
         }
         m_store.reset();
     }
+
+    // Which ones make room is told apart when they are of one instant.
+    void ofOneInstant()
+    {
+        if (!m_database.isUp())
+            QCOMPARE(m_database.start(), QString());
+        m_database.number("DELETE FROM power.snapshots");
+        m_store = SnapshotStore::inDatabase(m_place.filePath(QStringLiteral("instant")), *m_database, 10 * kMb);
+        const auto key = [](const char *session) { return SnapshotKey{QStringLiteral("owner"), QLatin1String(session), {}}; };
+        const qint64 size = 3 * kMb;
+        QVERIFY(put(key("a"), size) && put(key("b"), size, 0) && put(key("c"), size, 0));
+        const Result<Done> more = put(key("d"), size);
+        QVERIFY2(more, more ? "" : qPrintable(more.error().text()));
+        QVERIFY(look(key("a"), size).contains(u"make room"));
+        for (const char *stays : {"b", "c", "d"})
+            QCOMPARE(look(key(stays), size), QString());
+        m_store.reset();
+    }
+
+    // All files of a session belong to what is kept of it.
+    void manyFiles()
+    {
+        constexpr int files = 10'050; // more than a listing shows
+        QTemporaryDir place;
+        const auto all = workspace::Workspaces::open(place.filePath(QStringLiteral("spaces")));
+        QVERIFY(all);
+        const std::shared_ptr<workspace::Workspace> space = *(*all)->openSession({}, QStringLiteral("many"));
+        for (int i = 0; i < files; ++i) {
+            QFile file(space->hostPath() + QStringLiteral("/%1").arg(i));
+            QVERIFY(file.open(QIODevice::WriteOnly));
+        }
+        const auto store = SnapshotStore::onDisk(place.filePath(QStringLiteral("kept")), 0);
+        const Result<int> kept = store->keepFiles({QStringLiteral("owner"), QStringLiteral("many"), QStringLiteral("good")}, *space, kMb);
+        QVERIFY(kept);
+        QCOMPARE(*kept, files);
+    }
+
     void cleanupTestCase()
     {
         m_store.reset();
-        if (m_database)
-            QCoro::waitFor(m_database->stop());
-        m_database.reset();
-        m_cluster.reset();
+        m_database.stop();
     }
 };
 
