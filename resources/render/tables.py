@@ -87,20 +87,24 @@ def delimited(file, ending, rows):
     except csv.Error:
         delimiter = "\t" if ending == "tsv" else ","
     csv.field_size_limit(HEAD)
-    read = []
+    read, rows_read, blank = [], 0, False
     for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
-        read.append(row)
-        if len(read) > 1000:
+        if not row:
+            blank = True
+            continue
+        rows_read += 1
+        if len(read) <= 1000:
+            read.append(row)
+        elif not whole:
             break
-    read = [row for row in read if row]
     if not read:
         return shape([], [], [], 0, {"kind": "delimited text", "delimiter": delimiter, "encoding": encoding})
     names, body = read[0], read[1:]
     types = [kind([row[i] if i < len(row) else "" for row in body]) for i in range(len(names))]
-    lines = lines_in(file)
+    lines = None if whole else lines_in(file)
     quoted = any("\n" in value for row in read for value in row)
-    count = len(body) if whole and len(read) <= 1000 else (None if lines is None else lines - 1)
-    more = {"kind": "delimited text", "delimiter": delimiter, "encoding": encoding, "about": bool(quoted and count != len(body))}
+    count = rows_read - 1 if whole else (None if lines is None else lines - 1)
+    more = {"kind": "delimited text", "delimiter": delimiter, "encoding": encoding, "about": bool(lines and (quoted or blank))}
     return shape(names, types, body[:rows], count, more)
 
 

@@ -19,6 +19,7 @@ private Q_SLOTS:
     void textInParts();
     void tables_data();
     void tables();
+    void tablesWithGaps();
     void pictures();
     void names_data();
     void names();
@@ -121,6 +122,15 @@ void TestFileTools::tables()
     QVERIFY2(seen.text.contains(schema), qPrintable(seen.text));
     QVERIFY2(seen.text.contains(QStringLiteral("First 5 rows:\ndate,amount,vendor,n\n2026-01-01")), qPrintable(seen.text));
     QVERIFY2(seen.text.contains(QStringLiteral("\"a, \"\"b\"\"\"")), qPrintable(seen.text));
+}
+
+// Empty lines are no rows, and do not hide that there are more than were looked at.
+void TestFileTools::tablesWithGaps()
+{
+    const QString session = QStringLiteral("gaps"), name = QStringLiteral("gaps.csv");
+    m_server.run(QStringLiteral("open('gaps.csv', 'w').write('a,b\\n\\n' + '1,2\\n' * 2000)"), session);
+    const ToolAnswer seen = m_server.tool("view_file", {{QStringLiteral("filename"), name}, {QStringLiteral("session_id"), session}});
+    QVERIFY2(seen.text.contains(QStringLiteral("2,000 rows x 2 columns (delimited text)\nColumns: a: int | b: int")), qPrintable(seen.text));
 }
 
 void TestFileTools::pictures()
