@@ -54,9 +54,11 @@ public:
     Result<Done> end() override
     {
         // A browser's empty file field has neither name nor content.
-        if (m_content && !(m_part.fileName.isEmpty() && m_content->size() == 0))
+        if (m_content && !(m_part.fileName.isEmpty() && m_content->size() == 0)) {
+            m_content->rest(); // a form may have a thousand of them
             files << File{m_part.fileName, m_content};
-        else if (!m_part.isFile && fields.size() < 64)
+        }
+        if (!m_part.isFile && fields.size() < 64)
             fields.insert(m_part.name, m_field);
         m_content.reset();
         return Done{};

@@ -104,7 +104,8 @@ Result<Done> SpoolFile::sync()
 
 Result<std::shared_ptr<Descriptor>> SpoolFile::again() const
 {
-    const int fd = ::fcntl(m_file.get(), F_DUPFD_CLOEXEC, 0);
+    const int fd = m_file.get() >= 0 ? ::fcntl(m_file.get(), F_DUPFD_CLOEXEC, 0)
+                                     : ::open(QFile::encodeName(m_path).constData(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return diskFailure("read");
     return std::make_shared<Descriptor>(fd);

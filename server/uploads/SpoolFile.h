@@ -27,6 +27,8 @@ public:
 
     qint64 size() const { return m_size; }
     void keep() { m_keep = true; }
+    // Nothing more is appended: it is closed until again().
+    void rest() { m_file = workspace::Descriptor(); }
     // A descriptor of its own for the reader.
     Result<std::shared_ptr<workspace::Descriptor>> again() const;
 

@@ -137,9 +137,10 @@ QCoro::Task<Result<Done>> deliver(ContextPtr context, operations::Caller caller,
     if (!content)
         co_return Unexpected<Error>{content.error()};
     const operations::Destination destination = *to;
-    const std::shared_ptr<workspace::Descriptor> whole = *content;
+    std::shared_ptr<workspace::Descriptor> whole = *content;
     const QString baseUrl = caller.baseUrl;
-    const Result<operations::Arrival> arrival = co_await operations::arriveFrom(&context->services, baseUrl, destination, whole);
+    const Result<operations::Arrival> arrival =
+        co_await operations::arriveFrom(&context->services, baseUrl, destination, std::move(whole));
     if (!arrival)
         co_return Unexpected<Error>{arrival.error()};
     const QJsonObject info = arrival->info;

@@ -14,7 +14,6 @@ using namespace std::chrono_literals;
 
 namespace {
 constexpr auto kHandOver = 60s; // until who was interrupted has let go: a delivery is not broken off
-constexpr int kMostKept = 20'000; // records of delivered ones included
 
 const char *kindWord(TusUpload::Kind kind)
 {
@@ -157,7 +156,9 @@ QCoro::Task<Result<TusTurnPtr>> TusUploads::create(TusUpload upload)
 {
     sweep();
     const auto open = std::count_if(m_entries.cbegin(), m_entries.cend(), [](const auto &entry) { return !entry->upload.delivered; });
-    if (open >= m_config.mostOpen || m_entries.size() >= kMostKept)
+    if (m_entries.size() >= m_config.mostKept)
+        forgetOldestDelivered();
+    if (open >= m_config.mostOpen || m_entries.size() >= m_config.mostKept)
         co_return fail(ErrorCode::Busy, QStringLiteral("%1 uploads are unfinished already.").arg(open),
                        QStringLiteral("Finish or delete some of them, or try again when they have expired."));
     const auto entry = std::make_shared<Entry>();
@@ -185,7 +186,7 @@ QCoro::Task<Result<TusTurnPtr>> TusUploads::create(TusUpload upload)
     };
     const Result<File> made = co_await offload<File>(std::move(work));
     if (!made) {
-        drop(entry);
+        dropAside(entry);
         co_return Unexpected<Error>{made.error()};
     }
     turn->setFile(*made);
@@ -216,7 +217,7 @@ QCoro::Task<Result<TusTurnPtr>> TusUploads::turn(QString id, QString principal)
     if (entry->removed)
         co_return unknown();
     if (isExpired(*entry)) {
-        drop(entry);
+        dropAside(entry);
         co_return fail(ErrorCode::Gone, QStringLiteral("This upload expired."), QStringLiteral("Begin a new one."));
     }
     touch(*turn);
@@ -263,43 +264,69 @@ QCoro::Task<Result<Done>> TusUploads::delivered(TusTurnPtr turn, QJsonObject fac
     TusUpload done = entry->upload;
     done.delivered = true;
     done.file = facts;
-    std::function<Result<Done>()> work = [done, record = pathOf(done.id, ".json")] { return writeRecord(record, done); };
+    auto content = std::make_shared<std::shared_ptr<SpoolFile>>(turn->file());
+    turn->setFile({});
+    std::function<Result<Done>()> work = [done, content, record = pathOf(done.id, ".json"), part = pathOf(done.id, ".part")] {
+        const Result<Done> recorded = writeRecord(record, done);
+        QFile::remove(part);
+        content->reset(); // the last to have it open frees its blocks
+        return recorded;
+    };
     const Result<Done> written = co_await offload<Done>(std::move(work));
     // The session has the file in any case; without the record a restart would deliver it once more.
     if (!written)
         log::warning("upload_record_not_written", {{QStringLiteral("id"), done.id}, {QStringLiteral("reason"), written.error().text()}});
     entry->upload = done;
-    QFile::remove(pathOf(done.id, ".part"));
-    turn->setFile({});
     co_return Done{};
 }
 
 QCoro::Task<Result<Done>> TusUploads::remove(TusTurnPtr turn)
 {
-    drop(turn->entry());
-    std::function<Result<Done>()> work = [directory = m_config.directory]() -> Result<Done> {
+    std::function<Result<Done>()> work = [files = drop(turn->entry(), turn->file()), directory = m_config.directory]() -> Result<Done> {
+        files();
         syncDirectory(directory);
         return Done{};
     };
+    turn->setFile({});
     Result<Done> synced = co_await offload<Done>(std::move(work));
     co_return synced;
 }
 
 // The record first: what has none is cleared at the next start.
-void TusUploads::drop(const std::shared_ptr<Entry> &entry)
+std::function<void()> TusUploads::drop(const std::shared_ptr<Entry> &entry, std::shared_ptr<SpoolFile> open)
 {
-    QFile::remove(pathOf(entry->upload.id, ".json"));
-    QFile::remove(pathOf(entry->upload.id, ".part"));
     entry->removed = true;
     m_entries.remove(entry->upload.id);
+    return [record = pathOf(entry->upload.id, ".json"), part = pathOf(entry->upload.id, ".part"),
+            content = std::make_shared<std::shared_ptr<SpoolFile>>(std::move(open))] {
+        QFile::remove(record);
+        QFile::remove(part);
+        content->reset(); // the last to have it open frees its blocks
+    };
+}
+
+void TusUploads::dropAside(const std::shared_ptr<Entry> &entry)
+{
+    QThreadPool::globalInstance()->start(drop(entry));
 }
 
 void TusUploads::sweep()
 {
     for (const std::shared_ptr<Entry> &entry : m_entries.values()) {
         if (!entry->taken && isExpired(*entry))
-            drop(entry);
+            dropAside(entry);
     }
+}
+
+void TusUploads::forgetOldestDelivered()
+{
+    std::shared_ptr<Entry> oldest;
+    for (const std::shared_ptr<Entry> &entry : std::as_const(m_entries)) {
+        if (entry->upload.delivered && !entry->taken && (!oldest || entry->touched < oldest->touched))
+            oldest = entry;
+    }
+    if (oldest)
+        dropAside(oldest);
 }
 
 } // namespace power::uploads

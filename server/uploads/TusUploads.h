@@ -72,6 +72,7 @@ public:
         QString directory;
         std::chrono::seconds life{24 * 3600};
         int mostOpen = 1000;       // unfinished ones
+        int mostKept = 20'000;     // those and the records of delivered ones
         qint64 freeReserve = 256 << 20; // bytes of the disk that are left alone
     };
     explicit TusUploads(Config config) : m_config(std::move(config)) {}
@@ -107,7 +108,10 @@ private:
     using Entry = TusTurn::Entry;
     QString pathOf(const QString &id, const char *ending) const;
     bool isExpired(const Entry &entry) const;
-    void drop(const std::shared_ptr<Entry> &entry);
+    // Its files, to be removed beside the event loop: gigabytes take a second.
+    std::function<void()> drop(const std::shared_ptr<Entry> &entry, std::shared_ptr<SpoolFile> open = {});
+    void dropAside(const std::shared_ptr<Entry> &entry);
+    void forgetOldestDelivered();
 
     Config m_config;
     QHash<QString, std::shared_ptr<Entry>> m_entries;

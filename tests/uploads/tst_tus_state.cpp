@@ -30,6 +30,7 @@ private Q_SLOTS:
     void leftovers();
     void expires();
     void exclusive();
+    void manyDelivered();
     void headers();
 
 private:
@@ -113,7 +114,31 @@ void TestTusState::expires()
     QTRY_VERIFY_WITH_TIMEOUT(QDateTime::currentDateTimeUtc() > end.addSecs(1), 5000);
     const Result<TusTurnPtr> late = again(uploads, id);
     QVERIFY(!late && late.error().code == ErrorCode::Gone);
-    QCOMPARE(QDir(uploads.directory()).entryList(QDir::Files), QStringList());
+    QTRY_COMPARE(QDir(uploads.directory()).entryList(QDir::Files), QStringList());
+}
+
+// Records of delivered uploads are a kindness to clients that missed an answer; they do not stand in the way of new ones.
+void TestTusState::manyDelivered()
+{
+    QTemporaryDir directory;
+    TusUploads::Config few = config(directory);
+    few.mostKept = 3;
+    TusUploads uploads(few);
+    QVERIFY(uploads.start().ok());
+    QStringList ids;
+    for (int i = 0; i < 5; ++i) {
+        TusTurnPtr turn = made(uploads, 0);
+        QVERIFY2(turn, QByteArray::number(i));
+        ids << turn->upload().id;
+        QVERIFY(storage::test::await(uploads.delivered(turn, {})).ok());
+        QTest::qWait(2); // the next one is younger
+    }
+    QVERIFY(!again(uploads, ids.first()));
+    QVERIFY(again(uploads, ids.last()).ok());
+    const TusTurnPtr a = made(uploads, 1), b = made(uploads, 1), c = made(uploads, 1);
+    QVERIFY(a && b && c);
+    const Result<TusTurnPtr> none = storage::test::await(uploads.create(sample(1)));
+    QVERIFY(!none && none.error().message.startsWith(u"3 uploads"));
 }
 
 void TestTusState::exclusive()

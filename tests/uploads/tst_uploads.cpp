@@ -48,6 +48,7 @@ class TestUploads : public QObject
 private Q_SLOTS:
     void initTestCase();
     void form();
+    void formOfManyFiles();
     void formNames_data();
     void formNames();
     void formRefused_data();
@@ -134,6 +135,30 @@ void TestUploads::form()
                                                           {QStringLiteral("session_id"), QStringLiteral("form")}});
     QVERIFY2(!text.isError, qPrintable(text.text));
     QCOMPARE(content(QStringLiteral("form"), QStringLiteral("t.txt")), QStringLiteral("ä€").toUtf8());
+}
+
+// A form may bring a thousand files; none keeps a descriptor while the others come.
+void TestUploads::formOfManyFiles()
+{
+    constexpr int files = 150;
+    QByteArray body;
+    for (int i = 0; i < files; ++i)
+        body += part("name=f; filename=\"" + QByteArray::number(i) + ".txt\"", QByteArray::number(i));
+    const QByteArray end = "--XX--\r\n";
+    const auto open = [this] { return QDir(QStringLiteral("/proc/%1/fd").arg(m_server.pid())).entryList(QDir::AllEntries | QDir::System).size(); };
+    const qsizetype before = open();
+    RawClient client(port());
+    client.send("POST /api/files/upload?session_id=many HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=XX\r\n"
+                "Content-Length: " + QByteArray::number(body.size() + end.size()) + "\r\n\r\n" + body);
+    const QDir spool(m_server.dataDirectory() + QStringLiteral("/uploads"));
+    QTRY_COMPARE(spool.entryList(QDir::Files).size(), files);
+    QVERIFY2(open() < before + 20, qPrintable(QStringLiteral("%1 -> %2").arg(before).arg(open())));
+    client.send(end);
+    const RawClient::Answer answer = client.answer(false, 30'000);
+    QCOMPARE(answer.status, 200);
+    QCOMPARE(QJsonDocument::fromJson(answer.body).object().value(QStringLiteral("count")).toInt(), files);
+    QCOMPARE(content(QStringLiteral("many"), QStringLiteral("149.txt")), QByteArray("149"));
+    QTRY_COMPARE(spool.entryList(QDir::Files).size(), 0);
 }
 
 void TestUploads::formNames_data()
