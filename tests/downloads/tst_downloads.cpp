@@ -3,8 +3,7 @@
 #include "downloads/Downloads.h"
 #include "http/HttpServer.h"
 #include "http/RawClient.h"
-#include "storage/ClusterFixture.h"
-#include "storage/Sql.h"
+#include "storage/TestDatabase.h"
 #include <QElapsedTimer>
 #include <QFile>
 #include <QJsonDocument>
@@ -19,8 +18,7 @@ using storage::test::await;
 class tst_downloads : public QObject
 {
     Q_OBJECT
-    std::unique_ptr<storage::test::ClusterFixture> m_cluster;
-    std::unique_ptr<storage::Database> m_database;
+    storage::test::TestDatabase m_database;
     QTemporaryDir m_dir;
     std::unique_ptr<workspace::Workspaces> m_all;
     std::shared_ptr<workspace::Workspace> m_space;
@@ -42,28 +40,12 @@ class tst_downloads : public QObject
         return client.ask(method + ' ' + path.toUtf8() + " HTTP/1.1\r\nHost: example.org\r\n" + fields +
                           "\r\n");
     }
-    qint64 number(const char *sql, const QString &id)
-    {
-        storage::Job<qint64> job = [sql, id](QSqlDatabase &connection) -> Result<qint64> {
-            const auto rows = storage::query(connection, sql, {id});
-            if (!rows) return Unexpected<Error>{rows.error()};
-            return rows->isEmpty() ? 0 : rows->number(0, 0);
-        };
-        const auto got =
-            await(m_database->run<qint64>(storage::Lane::Short, std::chrono::seconds(5), std::move(job)));
-        return got ? *got : -1;
-    }
+    qint64 number(const char *sql, const QString &id) { return m_database.number(sql, {id}); }
 
 private Q_SLOTS:
     void initTestCase()
     {
-        m_cluster = std::make_unique<storage::test::ClusterFixture>();
-        const QString problem = m_cluster->start();
-        QVERIFY2(problem.isEmpty(), qPrintable(problem));
-        storage::Database::Config with;
-        with.url = m_cluster->url();
-        m_database = std::make_unique<storage::Database>(with);
-        QVERIFY(await(m_database->start()).ok());
+        QCOMPARE(m_database.start(), QString());
         files::FileStore::Config config;
         config.directory = m_dir.filePath(QStringLiteral("files"));
         config.maxFileBytes = 300ll << 20;
@@ -83,9 +65,7 @@ private Q_SLOTS:
         m_server.reset();
         m_closed.reset();
         m_store.reset();
-        if (m_database) QCoro::waitFor(m_database->stop());
-        m_database.reset();
-        m_cluster.reset();
+        m_database.stop();
     }
 
     void downloads()

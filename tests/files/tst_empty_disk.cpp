@@ -1,8 +1,7 @@
 // A server that starts on an empty disk with the database of the one before: sessions, their files, links and variables
 // are there again; after an orderly stop, after kill -9, and after a loss of the database in between.
 #include "../app/ServerProcess.h"
-#include "storage/ClusterFixture.h"
-#include "storage/Sql.h"
+#include "storage/TestDatabase.h"
 #include <QDir>
 #include <QJsonArray>
 #include <QJsonDocument>
@@ -18,8 +17,7 @@ class tst_EmptyDisk : public QObject
 {
     Q_OBJECT
 
-    std::unique_ptr<storage::test::ClusterFixture> m_cluster;
-    std::unique_ptr<storage::Database> m_database;
+    storage::test::TestDatabase m_database;
     ServerProcess m_server;
     QString m_link, m_bigHash;
 
@@ -32,22 +30,12 @@ class tst_EmptyDisk : public QObject
     }
     bool start(const QStringList &more = {})
     {
-        const bool up = m_server.start(QStringList{QStringLiteral("--tool-profile"), QStringLiteral("all")} + more, {QStringLiteral("DATABASE_URL=") + m_cluster->url()});
+        const bool up = m_server.start(QStringList{QStringLiteral("--tool-profile"), QStringLiteral("all")} + more, {QStringLiteral("DATABASE_URL=") + m_database.url()});
         if (!up)
             qWarning("%s", m_server.output().constData());
         return up;
     }
-    qint64 sql(const char *text)
-    {
-        storage::Job<qint64> job = [text](QSqlDatabase &connection) -> Result<qint64> {
-            const auto rows = storage::query(connection, text);
-            if (!rows)
-                return Unexpected<Error>{rows.error()};
-            return rows->isEmpty() ? rows->affected() : rows->number(0, 0);
-        };
-        const auto got = await(m_database->run<qint64>(storage::Lane::Short, std::chrono::seconds(10), std::move(job)));
-        return got ? *got : -1;
-    }
+    qint64 sql(const char *text) { return m_database.number(text); }
     static QString linkIn(const QString &text)
     {
         static const QRegularExpression link(QStringLiteral("https?://[^/\\s]+(/dl/[0-9a-f-]{36}/[^\\s)]+)"));
@@ -60,22 +48,13 @@ class tst_EmptyDisk : public QObject
 private Q_SLOTS:
     void initTestCase()
     {
-        m_cluster = std::make_unique<storage::test::ClusterFixture>();
-        const QString problem = m_cluster->start();
-        QVERIFY2(problem.isEmpty(), qPrintable(problem));
+        QCOMPARE(m_database.start(), QString());
         QVERIFY(start());
-        storage::Database::Config with;
-        with.url = m_cluster->url();
-        m_database = std::make_unique<storage::Database>(with);
-        QVERIFY(await(m_database->start()).ok());
     }
     void cleanupTestCase()
     {
         m_server.stop();
-        if (m_database)
-            QCoro::waitFor(m_database->stop());
-        m_database.reset();
-        m_cluster.reset();
+        m_database.stop();
     }
 
     void everythingIsMade()
@@ -197,12 +176,12 @@ private Q_SLOTS:
     void withoutTheDatabase()
     {
         ok(QStringLiteral("open('before.txt', 'w').write('before')"), QStringLiteral("away"));
-        QCoro::waitFor(m_cluster->cluster().stop());
+        QCoro::waitFor(m_database.cluster().cluster().stop());
         const QString during = ok(QStringLiteral("open('during.txt', 'w').write('during'); print('ran')"), QStringLiteral("away"));
         QVERIFY2(during.contains(u"ran") && during.contains(u"during.txt") && linkIn(during).isEmpty() && during.contains(u"database"), qPrintable(during));
         const ToolAnswer unknown = m_server.run(QStringLiteral("1"), QStringLiteral("nobody-knows"));
         QVERIFY2(unknown.text.contains(u"while the database is away"), qPrintable(unknown.text));
-        QVERIFY2(m_cluster->start().isEmpty(), "restart");
+        QVERIFY2(m_database.cluster().start().isEmpty(), "restart");
         QTRY_VERIFY_WITH_TIMEOUT(sql("SELECT 1") == 1, 30'000);
         QTRY_COMPARE_WITH_TIMEOUT(sql("SELECT count(*) FROM power.session_files WHERE path = 'during.txt'"), 1, 40'000);
     }

@@ -2,8 +2,7 @@
 // links.
 #include "base/Ids.h"
 #include "files/FileStore.h"
-#include "storage/ClusterFixture.h"
-#include "storage/Sql.h"
+#include "storage/TestDatabase.h"
 #include <QCryptographicHash>
 #include <QDirIterator>
 #include <QElapsedTimer>
@@ -34,8 +33,7 @@ constexpr bool inDatabase = false;
 class tst_file_store : public QObject
 {
     Q_OBJECT
-    std::unique_ptr<storage::test::ClusterFixture> m_cluster;
-    std::unique_ptr<storage::Database> m_database;
+    storage::test::TestDatabase m_database;
     std::unique_ptr<QTemporaryDir> m_dir;
     std::unique_ptr<workspace::Workspaces> m_all;
     std::shared_ptr<workspace::Workspace> m_space;
@@ -103,36 +101,17 @@ class tst_file_store : public QObject
         return count;
     }
     // Runs SQL for the test itself.
-    qint64 sql(const char *text, const QVariantList &values = {})
-    {
-        storage::Job<qint64> job = [text, values](QSqlDatabase &connection) -> Result<qint64> {
-            const auto rows = storage::query(connection, text, values);
-            if (!rows) return Unexpected<Error>{rows.error()};
-            return rows->isEmpty() ? rows->affected() : rows->number(0, 0);
-        };
-        const auto got =
-            await(m_database->run<qint64>(storage::Lane::Short, std::chrono::seconds(10), std::move(job)));
-        return got ? *got : -1;
-    }
+    qint64 sql(const char *text, const QVariantList &values = {}) { return m_database.number(text, values); }
 
 private Q_SLOTS:
     void initTestCase()
     {
-        m_cluster = std::make_unique<storage::test::ClusterFixture>();
-        const QString problem = m_cluster->start();
-        QVERIFY2(problem.isEmpty(), qPrintable(problem));
-        storage::Database::Config with;
-        with.url = m_cluster->url();
-        m_database = std::make_unique<storage::Database>(with);
-        const auto started = await(m_database->start());
-        QVERIFY2(started.ok(), started ? "" : qPrintable(started.error().text()));
+        QCOMPARE(m_database.start(), QString());
     }
     void cleanupTestCase()
     {
         m_store.reset();
-        QCoro::waitFor(m_database->stop());
-        m_database.reset();
-        m_cluster.reset();
+        m_database.stop();
     }
     void init()
     {
@@ -368,7 +347,7 @@ private Q_SLOTS:
         }
         // Adoption happens at the start of a server.
         storage::Database::Config with;
-        with.url = m_cluster->url();
+        with.url = m_database.url();
         storage::Database again(with);
         QVERIFY(await(again.start()).ok());
         QCoro::waitFor(again.stop());
@@ -525,13 +504,13 @@ private Q_SLOTS:
     // Last: it takes the database away.
     void withoutTheContents(const StoredFile &before)
     {
-        QCoro::waitFor(m_cluster->cluster().stop());
+        QCoro::waitFor(m_database.cluster().cluster().stop());
         QTRY_VERIFY_WITH_TIMEOUT(!m_database->isConnected() || sql("SELECT 1") < 0, 20'000);
         QCOMPARE(get(before.id), QByteArray("(unavailable)"));
         write(QStringLiteral("during"), "during");
         const auto during = stored(QStringLiteral("during"));
         QVERIFY(!during && during.error().code == ErrorCode::Unavailable);
-        QVERIFY2(m_cluster->start().isEmpty(), "restart");
+        QVERIFY2(m_database.cluster().start().isEmpty(), "restart");
         QTRY_VERIFY_WITH_TIMEOUT(sql("SELECT 1") == 1, 30'000);
         QTRY_COMPARE_WITH_TIMEOUT(get(before.id), QByteArray("before"), 10'000); // each lane comes back by itself
         QCOMPARE(put(QStringLiteral("during"), "during").size, 6);
@@ -541,7 +520,7 @@ private Q_SLOTS:
     {
         const StoredFile before = put(QStringLiteral("before"), "before");
         if (inDatabase) return withoutTheContents(before);
-        QCoro::waitFor(m_cluster->cluster().stop());
+        QCoro::waitFor(m_database.cluster().cluster().stop());
         QTRY_VERIFY_WITH_TIMEOUT(!m_database->isConnected() || sql("SELECT 1") < 0, 20'000);
         QCOMPARE(get(before.id), QByteArray("before"));
         const StoredFile during = put(QStringLiteral("during"), "during");
@@ -557,7 +536,7 @@ private Q_SLOTS:
 
         // The server dies; the next one finds what was promised.
         openStore(config());
-        QVERIFY2(m_cluster->start().isEmpty(), "restart");
+        QVERIFY2(m_database.cluster().start().isEmpty(), "restart");
         QTRY_VERIFY_WITH_TIMEOUT(sql("SELECT 1") == 1, 30'000);
         QTRY_COMPARE_WITH_TIMEOUT(get(during.id), QByteArray("during"), 20'000);
         QCOMPARE(get(before.id), QByteArray("before"));

@@ -1,8 +1,7 @@
 // Many jobs over three servers on one database, two of which are killed again and again: every job ends exactly once.
 // 36 jobs; 1,000 with POWER_TEST_FULL=1.
 #include "app/ServerProcess.h"
-#include "storage/ClusterFixture.h"
-#include "storage/Sql.h"
+#include "storage/TestDatabase.h"
 #include <QDir>
 #include <QFile>
 #include <QJsonDocument>
@@ -16,8 +15,7 @@ using namespace std::chrono_literals;
 class TestJobServers : public QObject
 {
     Q_OBJECT
-    storage::test::ClusterFixture m_cluster;
-    std::unique_ptr<storage::Database> m_database;
+    storage::test::TestDatabase m_database;
     std::vector<std::unique_ptr<ServerProcess>> m_servers;
     QRandomGenerator m_random{7};
     QStringList m_wrong; // jobs that ran more often than they were attempted
@@ -26,17 +24,10 @@ class TestJobServers : public QObject
     {
         return server.start({QStringLiteral("--max-memory-mb"), QStringLiteral("512"), QStringLiteral("--job-lease-seconds"), QStringLiteral("3"),
                              QStringLiteral("--max-concurrent-jobs"), QStringLiteral("2")},
-                            {QStringLiteral("DATABASE_URL=") + m_cluster.url()});
+                            {QStringLiteral("DATABASE_URL=") + m_database.url()});
     }
-    storage::Rows rows(const char *sql)
-    {
-        storage::Job<storage::Rows> job = [sql](QSqlDatabase &db) { return storage::query(db, sql); };
-        const auto got = storage::test::await(m_database->run<storage::Rows>(storage::Lane::Short, 10s, job));
-        if (!got)
-            qFatal("%s", qPrintable(got.error().message));
-        return *got;
-    }
-    qint64 number(const char *sql) { return rows(sql).number(0, 0); }
+    storage::Rows rows(const char *sql) { return m_database.rows(sql); }
+    qint64 number(const char *sql) { return m_database.number(sql); }
     QString submit(ServerProcess &server, int n)
     {
         const QJsonObject body{{QStringLiteral("code"), QStringLiteral("import time, uuid\nopen('ran', 'a').write(uuid.uuid4().hex + '\\n')\ntime.sleep(%1)\nprint('done %2')")
@@ -52,12 +43,7 @@ class TestJobServers : public QObject
 private Q_SLOTS:
     void initTestCase()
     {
-        const QString problem = m_cluster.start();
-        QVERIFY2(problem.isEmpty(), qPrintable(problem));
-        storage::Database::Config config;
-        config.url = m_cluster.url();
-        m_database = std::make_unique<storage::Database>(config);
-        QVERIFY(storage::test::await(m_database->start()));
+        QCOMPARE(m_database.start(), QString());
         for (int i = 0; i < 3; ++i) {
             m_servers.push_back(std::make_unique<ServerProcess>());
             QVERIFY2(start(*m_servers.back()), m_servers.back()->output().constData());
@@ -67,8 +53,7 @@ private Q_SLOTS:
     {
         for (const auto &server : m_servers)
             QVERIFY2(server->stop(), server->output().right(3000).constData());
-        QCoro::waitFor(m_database->stop());
-        m_database.reset();
+        m_database.stop();
     }
 
     void everyJobEndsOnce()

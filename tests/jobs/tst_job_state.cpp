@@ -1,7 +1,6 @@
 // Two servers on one database: who runs a job and hears of its cancellation at once, and the session's variables that go along.
 #include "app/ServerProcess.h"
-#include "storage/ClusterFixture.h"
-#include "storage/Sql.h"
+#include "storage/TestDatabase.h"
 #include <QJsonDocument>
 #include <QTest>
 
@@ -12,25 +11,16 @@ using namespace std::chrono_literals;
 class TestJobState : public QObject
 {
     Q_OBJECT
-    storage::test::ClusterFixture m_cluster;
-    std::unique_ptr<storage::Database> m_database;
+    storage::test::TestDatabase m_database;
     ServerProcess m_one, m_two;
 
     bool start(ServerProcess &server, int lease)
     {
         return server.start({QStringLiteral("--max-memory-mb"), QStringLiteral("512"), QStringLiteral("--job-lease-seconds"), QString::number(lease),
                              QStringLiteral("--max-concurrent-jobs"), QStringLiteral("1")},
-                            {QStringLiteral("DATABASE_URL=") + m_cluster.url()});
+                            {QStringLiteral("DATABASE_URL=") + m_database.url()});
     }
-    qint64 number(const char *sql)
-    {
-        storage::Job<storage::Rows> job = [sql](QSqlDatabase &db) { return storage::query(db, sql); };
-        const auto got = storage::test::await(m_database->run<storage::Rows>(storage::Lane::Short, 10s, job));
-        if (!got)
-            qFatal("%s", qPrintable(got.error().message));
-        return got->number(0, 0);
-    }
-    qint64 kept() { return number("SELECT count(*) FROM power.snapshots WHERE owner = '.jobs'"); }
+    qint64 kept() { return m_database.number("SELECT count(*) FROM power.snapshots WHERE owner = '.jobs'"); }
     static QJsonObject rest(ServerProcess &server, const char *method, const QString &path, const QJsonObject &body = {})
     {
         return QJsonDocument::fromJson(server.http(method, path, body.isEmpty() ? QByteArray() : QJsonDocument(body).toJson())).object();
@@ -51,12 +41,7 @@ class TestJobState : public QObject
 private Q_SLOTS:
     void initTestCase()
     {
-        const QString problem = m_cluster.start();
-        QVERIFY2(problem.isEmpty(), qPrintable(problem));
-        storage::Database::Config config;
-        config.url = m_cluster.url();
-        m_database = std::make_unique<storage::Database>(config);
-        QVERIFY(storage::test::await(m_database->start()));
+        QCOMPARE(m_database.start(), QString());
         // Beats come every 8.6 s: what is faster was told by a notification.
         QVERIFY2(start(m_one, 60), m_one.output().constData());
         QVERIFY2(start(m_two, 60), m_two.output().constData());
@@ -65,8 +50,7 @@ private Q_SLOTS:
     {
         QVERIFY2(m_one.stop(), m_one.output().right(3000).constData());
         QVERIFY2(m_two.stop(), m_two.output().right(3000).constData());
-        QCoro::waitFor(m_database->stop());
-        m_database.reset();
+        m_database.stop();
     }
 
     void notificationsWakeServers()
@@ -75,7 +59,7 @@ private Q_SLOTS:
         QTRY_COMPARE_WITH_TIMEOUT(state(m_one, first), QStringLiteral("running"), 2'500);
         const QString second = submit(m_one, "import time; print('here', flush=True); time.sleep(60)", "b");
         QTRY_COMPARE_WITH_TIMEOUT(state(m_one, second), QStringLiteral("running"), 2'500); // on the other one
-        QCOMPARE(number("SELECT count(DISTINCT node) FROM power.jobs WHERE state = 'running'"), 2);
+        QCOMPARE(m_database.number("SELECT count(DISTINCT node) FROM power.jobs WHERE state = 'running'"), 2);
         QTRY_VERIFY_WITH_TIMEOUT(QByteArray(m_one.http("GET", QStringLiteral("/api/jobs/%1/status").arg(second))).contains("here"), 12'000); // seen from here
         QElapsedTimer clock;
         clock.start();
@@ -108,7 +92,7 @@ private Q_SLOTS:
     void variablesReachAnotherServer()
     {
         QVERIFY(!m_one.run(QStringLiteral("import pandas as pd\nframe = pd.DataFrame({'a': range(100)})\nopen('in.txt', 'w').write('with it')"), QStringLiteral("far")).isError);
-        QTRY_COMPARE_WITH_TIMEOUT(number("SELECT count(*) FROM power.session_files WHERE session_id = 'far'"), 1, 10'000);
+        QTRY_COMPARE_WITH_TIMEOUT(m_database.number("SELECT count(*) FROM power.session_files WHERE session_id = 'far'"), 1, 10'000);
         const QString blocker = submit(m_one, "import time; time.sleep(60)", "far", false);
         QTRY_COMPARE_WITH_TIMEOUT(state(m_one, blocker), QStringLiteral("running"), 5'000);
         const QString id = submit(m_one, "print(frame.a.sum(), open('in.txt').read())", "far", true);

@@ -1,7 +1,6 @@
 // The queue itself on a real PostgreSQL: order, homes, leases, fences.
 #include "jobs/JobTable.h"
-#include "storage/ClusterFixture.h"
-#include "storage/Sql.h"
+#include "storage/TestDatabase.h"
 #include <QTest>
 #include <QUuid>
 
@@ -12,14 +11,12 @@ using namespace std::chrono_literals;
 class TestJobTable : public QObject
 {
     Q_OBJECT
-    storage::test::ClusterFixture m_fixture;
-    std::unique_ptr<storage::Database> m_database;
+    storage::test::TestDatabase m_database;
 
     template <typename T, typename Work>
     T run(Work work)
     {
-        storage::Job<T> job = std::move(work);
-        Result<T> got = storage::test::await(m_database->run<T>(storage::Lane::Short, 5s, job));
+        Result<T> got = m_database.ask<T>(std::move(work));
         if (!got)
             qWarning() << got.error().message << got.error().details;
         return got ? *got : T();
@@ -66,17 +63,11 @@ class TestJobTable : public QObject
 private Q_SLOTS:
     void initTestCase()
     {
-        const QString problem = m_fixture.start();
-        QVERIFY2(problem.isEmpty(), qPrintable(problem));
-        storage::Database::Config config;
-        config.url = m_fixture.url();
-        m_database = std::make_unique<storage::Database>(config);
-        QVERIFY(storage::test::await(m_database->start()));
+        QCOMPARE(m_database.start(), QString());
     }
     void cleanupTestCase()
     {
-        QCoro::waitFor(m_database->stop());
-        m_database.reset();
+        m_database.stop();
     }
     void init() { sql("TRUNCATE power.jobs CASCADE; TRUNCATE power.nodes"); }
 
