@@ -13,7 +13,7 @@ constexpr auto kBusyTick = 150ms;
 constexpr auto kIdleTick = 3s;
 constexpr auto kComputingTick = 500ms; // threads that a cell left behind
 constexpr auto kRestoredLately = 10s;
-constexpr auto kYoung = 1s; // that runs nothing: it has nothing yet
+constexpr auto kYoung = 3s; // that runs nothing: it has nothing yet, and to look at a hundred new ones takes half a second
 constexpr int kDiskEvery = 5;  // busy ticks between two walks of a workspace
 constexpr int kIdleEvery = 20; // busy ticks between two looks at kernels that run nothing
 } // namespace

@@ -31,26 +31,49 @@ MemoryShare countedShare(pid_t pid)
 }
 } // namespace
 
-MemoryShare MemoryMeter::shareOf(const MemoryHints &now)
+bool MemoryMeter::isDue(const Count &count, const QList<MemoryHints> &now)
 {
-    Count &count = m_counts[now.pid];
-    count.asked.start();
-    if (count.since.isValid() && count.at.born == now.born && count.share.exact) {
-        static const qint64 page = ::sysconf(_SC_PAGESIZE);
-        const qint64 grown = now.resident - count.at.resident, age = count.since.elapsed();
-        const qint64 changed = std::max(std::abs(grown), (now.faults - count.at.faults) * page);
-        const bool due = changed > std::max(kSmallChange, count.share.bytes / 32)
-                         && (age > count.cost * kRestPerCost || grown > count.share.bytes / 8);
-        if (!due && age < kLongest)
-            return {std::max<qint64>(0, count.share.bytes + grown), std::max<qint64>(0, count.share.own + grown), true};
+    if (!count.since.isValid() || count.processes.size() != now.size())
+        return true;
+    static const qint64 page = ::sysconf(_SC_PAGESIZE);
+    qint64 total = 0, grown = 0, changed = 0;
+    for (const MemoryHints &hints : now) {
+        const auto known = count.processes.constFind(hints.pid);
+        if (known == count.processes.cend() || known->at.born != hints.born || !known->share.exact)
+            return true;
+        const qint64 more = hints.resident - known->at.resident;
+        total += known->share.bytes;
+        grown += more;
+        changed += std::max(std::abs(more), (hints.faults - known->at.faults) * page);
     }
-    QElapsedTimer clock;
-    clock.start();
-    count.share = countedShare(now.pid);
-    count.at = now;
-    count.cost = clock.elapsed();
-    count.since.start();
-    return count.share;
+    const qint64 age = count.since.elapsed();
+    return age >= kLongest
+           || (changed > std::max(kSmallChange, total / 32) && (age > count.cost * kRestPerCost || grown > total / 8));
+}
+
+QList<MemoryShare> MemoryMeter::sharesOf(quint64 tree, const QList<MemoryHints> &now)
+{
+    Count &count = m_counts[tree];
+    count.asked.start();
+    QList<MemoryShare> shares;
+    if (isDue(count, now)) {
+        QElapsedTimer clock;
+        clock.start();
+        count.processes.clear();
+        for (const MemoryHints &hints : now) {
+            shares << countedShare(hints.pid);
+            count.processes.insert(hints.pid, {hints, shares.last()});
+        }
+        count.cost = clock.elapsed();
+        count.since.start();
+        return shares;
+    }
+    for (const MemoryHints &hints : now) {
+        const Known &known = *count.processes.constFind(hints.pid);
+        const qint64 grown = hints.resident - known.at.resident;
+        shares << MemoryShare{std::max<qint64>(0, known.share.bytes + grown), std::max<qint64>(0, known.share.own + grown), true};
+    }
+    return shares;
 }
 
 void MemoryMeter::forgetOthers()

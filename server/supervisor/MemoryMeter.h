@@ -1,7 +1,8 @@
-// The memory of processes, counted exactly only when it can have changed.
+// The memory of process trees, counted exactly only when it can have changed.
 #pragma once
 #include <QElapsedTimer>
 #include <QHash>
+#include <QList>
 #include <sys/types.h>
 
 namespace power::supervisor {
@@ -11,13 +12,13 @@ struct MemoryHints {
     pid_t pid = 0;
     quint64 born = 0;    // start time: a process id may come again
     qint64 resident = 0; // bytes
-    qint64 faults = 0;   // page faults, each of which may have made a page its own; of a checkpoint: its kernel's
+    qint64 faults = 0;   // page faults, each of which may have made a page its own
 };
 
 struct MemoryShare {
     qint64 bytes = 0;   // proportional: pages shared with others count in part
     qint64 own = 0;     // of them: what nobody else has
-    bool exact = false; // false: the system lets us not read it, both are 0
+    bool exact = false; // false: it is gone or the system lets us not read it, both are 0
 };
 
 // The system counts proportional shares page by page and holds up the process meanwhile (1 to 5 ms per 100 MB). Watching ten
@@ -25,21 +26,27 @@ struct MemoryShare {
 class MemoryMeter
 {
 public:
-    // The last exact count and what became resident since. Counted anew when more than a 32nd of it (4 MiB at least) may have
-    // changed, then for at most a twentieth of the time while it grew by less than an eighth; and every 20 s.
-    MemoryShare shareOf(const MemoryHints &now);
+    // The last exact counts and what became resident since, in the order of `now`. All of a tree are counted anew, because a
+    // page that one makes its own is another one's more, when a process came or went; when more than a 32nd of it (4 MiB at
+    // least) may have changed, then for at most a twentieth of the time while it grew by less than an eighth; and every 20 s.
+    QList<MemoryShare> sharesOf(quint64 tree, const QList<MemoryHints> &now);
 
-    // Forgets processes that were not asked for lately: they are gone, or will be counted anew.
+    // Forgets trees that were not asked for lately: they are gone, or will be counted anew.
     void forgetOthers();
 
 private:
-    struct Count {
-        MemoryShare share;
+    struct Known {
         MemoryHints at;
+        MemoryShare share;
+    };
+    struct Count {
+        QHash<pid_t, Known> processes;
         QElapsedTimer since, asked;
         qint64 cost = 0; // ms, what counting took
     };
-    QHash<pid_t, Count> m_counts;
+    static bool isDue(const Count &count, const QList<MemoryHints> &now);
+
+    QHash<quint64, Count> m_counts;
 };
 
 } // namespace power::supervisor

@@ -124,12 +124,16 @@ QHash<pid_t, qsizetype> ownersOf(const QList<Process> &processes, const QList<Tr
     return owners;
 }
 
-qint64 memoryOf(const Process &process, qint64 baseline, MemoryMeter &meter)
+MemoryHints hintsOf(const Process &process)
 {
-    const MemoryShare share = meter.shareOf({process.pid, process.born, process.resident, process.faults});
+    return {process.pid, process.born, process.resident, process.faults};
+}
+
+qint64 memoryOf(const Process &process, const MemoryShare &share, qint64 baseline)
+{
     if (share.exact)
         return share.bytes;
-    // Not ours to read: private pages above those of a fresh fork.
+    // Not ours to read (root without CAP_SYS_PTRACE in a container): private pages above those of a fresh fork.
     const qint64 own = procKilobytes(process.pid, "status", "RssAnon");
     return std::max<qint64>(0, own - baseline) + procKilobytes(process.pid, "status", "RssShmem");
 }
@@ -160,17 +164,16 @@ void place(const TreeTarget &target, const QList<Process> &tree, TreeSample &sam
 }
 
 // A checkpoint shares what the kernel has not changed since.
-void addCopy(const TreeTarget &target, const Process &copy, qint64 baseline, MemoryMeter &meter, TreeSample &sample)
+void addCopy(const TreeTarget &target, const MemoryShare &share, qint64 baseline, TreeSample &sample)
 {
-    const qint64 changes = minorFaults(target.pid);
-    if (const MemoryShare share = meter.shareOf({copy.pid, copy.born, copy.resident, changes}); share.exact) {
+    if (share.exact) {
         sample.memoryBytes += share.bytes;
         sample.copyBytes = share.own;
         return;
     }
     // Not ours to read: the pages that the kernel has changed or given back since, as far as its faults tell.
     const qint64 own = std::max<qint64>(0, procKilobytes(target.copy, "status", "RssAnon") - baseline);
-    const qint64 faults = (changes - target.faultsBefore) * ::sysconf(_SC_PAGESIZE);
+    const qint64 faults = (minorFaults(target.pid) - target.faultsBefore) * ::sysconf(_SC_PAGESIZE);
     const qint64 grown = procKilobytes(target.pid, "status", "RssAnon") - target.residentBefore;
     sample.copyBytes = std::clamp<qint64>(faults - grown, 0, own);
     sample.memoryBytes += sample.copyBytes;
@@ -301,15 +304,18 @@ QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline,
         std::sort(trees[i].begin(), trees[i].end(),
                   [](const Process &one, const Process &two) { return one.resident > two.resident; });
         const bool crowded = targets[i].taskLimit > 0 && samples[i].tasks >= targets[i].taskLimit;
-        const qsizetype exact = crowded ? 0 : kExact;
+        const qsizetype exact = std::min(crowded ? 0 : kExact, trees[i].size());
+        QList<MemoryHints> hints;
+        for (qsizetype n = 0; n < exact; ++n)
+            hints << hintsOf(trees[i][n]);
+        const QList<MemoryShare> shares = meter.sharesOf(targets[i].kernel, hints);
         for (qsizetype n = 0; n < trees[i].size(); ++n) {
             const Process &process = trees[i][n];
-            if (process.pid == targets[i].copy) {
-                addCopy(targets[i], process, baseline, meter, samples[i]);
-                continue;
-            }
-            samples[i].memoryBytes += n < exact ? memoryOf(process, baseline, meter)
-                                                 : std::max<qint64>(0, process.resident - baseline);
+            const MemoryShare share = n < exact ? shares[n] : MemoryShare();
+            if (process.pid == targets[i].copy)
+                addCopy(targets[i], share, baseline, samples[i]);
+            else
+                samples[i].memoryBytes += n < exact ? memoryOf(process, share, baseline) : std::max<qint64>(0, process.resident - baseline);
         }
     }
     meter.forgetOthers();

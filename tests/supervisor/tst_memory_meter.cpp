@@ -2,8 +2,10 @@
 #include "supervisor/MemoryMeter.h"
 #include "supervisor/ProcMemory.h"
 #include <QTest>
+#include <csignal>
 #include <cstring>
 #include <memory>
+#include <sys/wait.h>
 #include <unistd.h>
 
 using namespace power::supervisor;
@@ -14,16 +16,17 @@ class TestMemoryMeter : public QObject
     static constexpr qint64 kMiB = 1 << 20;
 
     static MemoryHints hints(quint64 born = 1) { return {::getpid(), born, procMemory(::getpid()).resident, 0}; }
+    static MemoryShare shareOf(MemoryMeter &meter, const MemoryHints &now) { return meter.sharesOf(1, {now}).first(); }
 
 private Q_SLOTS:
     void growthIsCounted()
     {
         MemoryMeter meter;
-        const MemoryShare before = meter.shareOf(hints());
+        const MemoryShare before = shareOf(meter, hints());
         QVERIFY(before.exact && before.bytes > 0 && before.own > 0 && before.own <= before.bytes);
         const auto grown = std::make_unique<char[]>(64 * kMiB);
         std::memset(grown.get(), 1, 64 * kMiB);
-        const MemoryShare after = meter.shareOf(hints());
+        const MemoryShare after = shareOf(meter, hints());
         QVERIFY2(after.bytes > before.bytes + 60 * kMiB && after.bytes < before.bytes + 70 * kMiB, qPrintable(QString::number(after.bytes)));
         QVERIFY(after.own > before.own + 60 * kMiB);
     }
@@ -32,14 +35,14 @@ private Q_SLOTS:
     {
         MemoryMeter meter;
         const MemoryHints at = hints();
-        const MemoryShare first = meter.shareOf(at);
+        const MemoryShare first = shareOf(meter, at);
         const auto unseen = std::make_unique<char[]>(16 * kMiB); // as if nothing said that it grew
         std::memset(unseen.get(), 1, 16 * kMiB);
         MemoryHints little = at;
         little.resident += kMiB;
-        QCOMPARE(meter.shareOf(little).bytes, first.bytes + kMiB);
+        QCOMPARE(shareOf(meter, little).bytes, first.bytes + kMiB);
         little.resident -= 2 * kMiB;
-        QCOMPARE(meter.shareOf(little).bytes, first.bytes - kMiB);
+        QCOMPARE(shareOf(meter, little).bytes, first.bytes - kMiB);
     }
 
     // A page of the zygote's that is written to becomes the kernel's own without becoming resident.
@@ -47,27 +50,49 @@ private Q_SLOTS:
     {
         MemoryMeter meter;
         MemoryHints at = hints();
-        const MemoryShare first = meter.shareOf(at);
+        const MemoryShare first = shareOf(meter, at);
         const auto unseen = std::make_unique<char[]>(32 * kMiB);
         std::memset(unseen.get(), 1, 32 * kMiB);
         at.faults += 32 * kMiB / ::sysconf(_SC_PAGESIZE);
         // Counted anew when what counting took is a twentieth of the time since.
-        QTRY_VERIFY(meter.shareOf(at).bytes > first.bytes + 30 * kMiB);
+        QTRY_VERIFY(shareOf(meter, at).bytes > first.bytes + 30 * kMiB);
     }
 
     void anotherProcessOfThatNumber()
     {
         MemoryMeter meter;
-        const MemoryShare first = meter.shareOf(hints());
+        const MemoryShare first = shareOf(meter, hints());
         const auto unseen = std::make_unique<char[]>(16 * kMiB);
         std::memset(unseen.get(), 1, 16 * kMiB);
-        QVERIFY(meter.shareOf(hints(2)).bytes > first.bytes + 14 * kMiB);
+        QVERIFY(shareOf(meter, hints(2)).bytes > first.bytes + 14 * kMiB);
+    }
+
+    // Half of what a process and its fork have is each one's, although nothing of the first one changed.
+    void aForkSharesWhatThereIs()
+    {
+        MemoryMeter meter;
+        const auto shared = std::make_unique<char[]>(64 * kMiB);
+        std::memset(shared.get(), 1, 64 * kMiB);
+        const MemoryHints self = hints();
+        const MemoryShare alone = shareOf(meter, self);
+        const pid_t child = ::fork();
+        if (child == 0) {
+            ::pause();
+            ::_exit(0);
+        }
+        const QList<MemoryShare> both = meter.sharesOf(1, {self, {child, 2, procMemory(child).resident, 0}});
+        ::kill(child, SIGKILL);
+        ::waitpid(child, nullptr, 0);
+        QVERIFY2(both[0].bytes < alone.bytes - 25 * kMiB, qPrintable(QString::number(both[0].bytes)));
+        QVERIFY2(both[0].bytes + both[1].bytes < alone.bytes + 10 * kMiB, qPrintable(QString::number(both[1].bytes)));
+        QVERIFY(shareOf(meter, self).bytes > alone.bytes - 5 * kMiB); // again its own alone
     }
 
     void whoIsGoneHasNone()
     {
         MemoryMeter meter;
-        QVERIFY(!meter.shareOf({0x3fffffff, 1, 0, 0}).exact);
+        QVERIFY(!shareOf(meter, {0x3fffffff, 1, 0, 0}).exact);
+        QVERIFY(meter.sharesOf(2, {}).isEmpty());
     }
 };
 
