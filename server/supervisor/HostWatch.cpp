@@ -109,7 +109,7 @@ void Host::enforceBudget()
         if (kernel->isAlive() && (!largest || kernel->memoryBytes() > largest->memoryBytes()))
             largest = kernel;
     }
-    if (!largest)
+    if (!largest || largest->restoredWithin(KernelProcess::kAfterlife))
         return;
     log::warning("memory_budget", {{QStringLiteral("used"), used}, {QStringLiteral("budget"), m_budget}});
     const QString reason = QStringLiteral("The kernel was ended: all sessions together used %1 of memory, the server's budget is %2, "

@@ -95,6 +95,8 @@ public:
     void dropCheckpoint();
     bool hasCheckpoint() const { return m_copy != nullptr; }
     qint64 checkpointBytes() const { return m_copy ? m_copyBytes : 0; }
+    // What a dead kernel and its children had is given back meanwhile: it does not count against the one that took over.
+    static constexpr std::chrono::milliseconds kAfterlife{2000};
     // It has gone on from a checkpoint less than this long ago.
     bool restoredWithin(std::chrono::milliseconds time) const { return m_restoredAt.isValid() && !m_restoredAt.hasExpired(time.count()); }
     std::optional<Restoration> takeRestoration();

@@ -112,6 +112,7 @@ void KernelProcess::onResumed(ResumedFrame frame)
     m_unprotected.clear();
     m_unprotectedTime = 0ms;
     m_crowded = 0;
+    m_restoredAt.start();
     m_cpuMs = -1; // the copy counts its own time
     m_count = death->restoration.cell;
     Restoration &told = death->restoration;

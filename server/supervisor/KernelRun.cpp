@@ -282,14 +282,17 @@ void KernelProcess::sampled(const TreeSample &sample)
     m_sampledAt.start();
     if (sample.memoryBytes < 0)
         return; // only its place on the processors
+    // Without the copy: what it has, and what it had.
+    const qint64 held = sample.memoryBytes - sample.copyBytes, before = m_memory > 0 ? m_memory - m_copyBytes : held;
     m_memory = sample.memoryBytes;
     m_copyBytes = sample.copyBytes;
     if (m_run)
         m_run->peakMemory = std::max(m_run->peakMemory, sample.memoryBytes);
     const KernelLimits &limits = m_spec.limits;
-    if (limits.memoryBytes > 0 && sample.memoryBytes > limits.memoryBytes) {
-        if (m_copy && sample.memoryBytes - sample.copyBytes <= limits.memoryBytes) {
-            // What the copy alone holds is above the limit: it goes first.
+    if (limits.memoryBytes > 0 && sample.memoryBytes > limits.memoryBytes && !restoredWithin(kAfterlife)) {
+        if (m_copy && held + std::max<qint64>(0, held - before) <= limits.memoryBytes) {
+            // What the copy alone holds is above the limit: it goes first. Not from one that grows through the limit, which
+            // would only have nothing to go back to then.
             m_house->countCheckpoint(QStringLiteral("skipped"), QStringLiteral("dropped for memory"));
             dropCheckpoint();
             return;
