@@ -5,7 +5,10 @@
 #include <QImage>
 #include <QJsonArray>
 #include <QJsonDocument>
+#include <QTcpServer>
+#include <QTcpSocket>
 #include <QTest>
+#include <QTimer>
 #include <unistd.h>
 
 using namespace power::test;
@@ -28,6 +31,7 @@ private Q_SLOTS:
     void otherSessions();
     void fetchNames_data();
     void fetchNames();
+    void fetchTellsHowFarItIs();
     void fetchRefused_data();
     void fetchRefused();
     void cleanupTestCase();
@@ -237,6 +241,47 @@ void TestFileTools::fetchNames()
     const ToolAnswer got = ask("fetch_from_url", arguments);
     QVERIFY2(!got.isError && got.text.contains(QStringLiteral("Saved %1 (").arg(saved)), qPrintable(got.text));
     QVERIFY2(got.text.contains(told), qPrintable(got.text));
+}
+
+// A call turns into a stream when it takes more than a second: the source gives a part every half second.
+void TestFileTools::fetchTellsHowFarItIs()
+{
+    QTcpServer source;
+    QVERIFY(source.listen(QHostAddress::LocalHost));
+    connect(&source, &QTcpServer::newConnection, this, [&source] {
+        QTcpSocket *socket = source.nextPendingConnection();
+        socket->write("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6000\r\nConnection: close\r\n\r\n");
+        auto *pace = new QTimer(socket);
+        connect(pace, &QTimer::timeout, socket, [socket, sent = 0]() mutable {
+            socket->write(QByteArray(1000, 'x'));
+            if (++sent == 6)
+                socket->disconnectFromHost();
+        });
+        pace->start(500);
+    });
+    const QString origin = QStringLiteral("http://127.0.0.1:%1").arg(source.serverPort());
+    QVERIFY(m_server.stop());
+    QVERIFY2(m_server.start({QStringLiteral("--tool-profile=all"), QStringLiteral("--fetch-allow-origins=") + origin}), m_server.output().constData());
+    const QJsonObject arguments{{QStringLiteral("url"), origin + QStringLiteral("/slow.txt")}, {QStringLiteral("session_id"), QStringLiteral("files")}};
+    const QJsonObject params{{QStringLiteral("name"), QStringLiteral("fetch_from_url")}, {QStringLiteral("arguments"), arguments},
+                             {QStringLiteral("_meta"), QJsonObject{{QStringLiteral("progressToken"), QStringLiteral("far")}}}};
+    const QJsonObject call{{QStringLiteral("jsonrpc"), QStringLiteral("2.0")}, {QStringLiteral("id"), 1}, {QStringLiteral("method"), QStringLiteral("tools/call")},
+                           {QStringLiteral("params"), params}};
+    int status = 0;
+    const QByteArray stream = m_server.http("POST", QStringLiteral("/mcp"), QJsonDocument(call).toJson(QJsonDocument::Compact), &status,
+                                            {{"Content-Type", "application/json"}, {"Accept", "application/json, text/event-stream"}});
+    QCOMPARE(status, 200);
+    double last = 0;
+    for (const QByteArray &line : stream.split('\n')) {
+        const QJsonObject message = QJsonDocument::fromJson(line.mid(line.indexOf('{'))).object();
+        if (message[QLatin1String("method")] != QStringLiteral("notifications/progress"))
+            continue;
+        const QJsonObject told = message[QLatin1String("params")].toObject();
+        QCOMPARE(told[QLatin1String("progressToken")].toString(), QStringLiteral("far"));
+        QVERIFY2(told[QLatin1String("progress")].toDouble() > last && told[QLatin1String("total")].toDouble() == 6000, line.constData());
+        last = told[QLatin1String("progress")].toDouble();
+    }
+    QVERIFY2(last > 0 && stream.contains("Saved slow.txt (6,000 bytes)"), stream.left(2000).constData());
 }
 
 void TestFileTools::fetchRefused_data()
