@@ -162,6 +162,8 @@ void Sessions::closeStreams()
 
 void Sessions::onChange(const Change &change)
 {
+    if (change.kind == Change::Kind::Task)
+        return; // told only to those who asked for it, with what it is
     std::erase_if(m_lines, [](const auto &line) { return line.expired(); });
     QByteArray message;
     const QList<SessionPtr> all = reachable();
@@ -188,7 +190,7 @@ QByteArray changeMessage(const Change &change, const QJsonObject &meta)
         method = QStringLiteral("notifications/resources/updated");
         params.insert(QStringLiteral("uri"), change.uri);
         break;
-    case Change::Kind::Task: break; // told only to those who asked for it, with what it is
+    case Change::Kind::Task: break; // has a message of its own
     }
     if (!meta.isEmpty())
         params.insert(QStringLiteral("_meta"), meta);

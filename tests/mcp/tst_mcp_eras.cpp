@@ -175,6 +175,7 @@ private Q_SLOTS:
         QVERIFY(second->stream_->events.last().data.contains("notifications/tools/list_changed"));
         QCOMPARE(older->stream_->events.size(), 1);
         m_features->changes->toolsChanged(QStringLiteral("somebody else"));
+        m_features->changes->taskChanged(QStringLiteral("a task that nobody here asked for"));
         QCOMPARE(second->stream_->events.size(), 2);
 
         // The connection breaks; what happens meanwhile comes with Last-Event-ID.
