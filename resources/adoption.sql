@@ -42,7 +42,13 @@ BEGIN
     IF found = 9 THEN
         INSERT INTO power.datasets (id, principal, session_id, name, table_schema, table_name, description, row_count,
                                     column_count, columns, source, size_bytes, origin)
-        SELECT d.id::text::uuid, 'owner', NULL, d.name, 'public', d.table_name, d.description, coalesce(d.row_count, 0),
+        SELECT d.id::text::uuid, 'owner', NULL,
+               -- Names were not unique there: the newest has the name, the others a piece of their id after it.
+               CASE WHEN row_number() OVER (PARTITION BY d.name ORDER BY to_jsonb(d) ->> 'created_at' DESC NULLS LAST, d.id::text) > 1
+                         OR EXISTS (SELECT 1 FROM power.datasets p
+                                     WHERE p.principal = 'owner' AND p.name = d.name AND p.id <> d.id::text::uuid)
+                    THEN left(d.name, 48) || '_' || left(d.id::text, 8) ELSE d.name END,
+               'public', d.table_name, d.description, coalesce(d.row_count, 0),
                coalesce(d.column_count, 0), coalesce(to_jsonb(d.columns), '[]'), d.source_filename, coalesce(d.size_bytes, 0),
                'original'
           FROM public.datasets d
