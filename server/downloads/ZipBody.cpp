@@ -53,7 +53,7 @@ quint32 fieldOf(qint64 value)
 // The date in the upper, the time in the lower half; UTC.
 quint32 dosTime(qint64 ns)
 {
-    const QDateTime when = QDateTime::fromMSecsSinceEpoch(ns / 1'000'000, Qt::UTC);
+    const QDateTime when = QDateTime::fromMSecsSinceEpoch(ns / 1'000'000).toUTC();
     const QDate date = when.date();
     if (date.year() < 1980 || date.year() > 2107) return 0x00210000;
     return quint32((date.year() - 1980) << 25 | date.month() << 21 | date.day() << 16 | when.time().hour() << 11 |

@@ -53,9 +53,9 @@ Result<bool> read(const QString &text, const Field &field, std::bitset<Size> &bi
 // the clock was put forward.
 QDateTime utcOf(const QDate &date, const QTime &time, const QTimeZone &zone)
 {
-    const QDateTime local(date, time, Qt::UTC);
+    const QDateTime local(date, time, QTimeZone::utc());
     const int before = zone.offsetFromUtc(local.addDays(-1)), behind = zone.offsetFromUtc(local.addDays(1));
-    const QDateTime early = local.addSecs(-before), late = local.addSecs(-behind);
+    const QDateTime early = local.addSecs(-before).toUTC(), late = local.addSecs(-behind).toUTC();
     const bool isLate = zone.offsetFromUtc(early) != before && zone.offsetFromUtc(late) == behind;
     return isLate ? late : early;
 }
@@ -111,7 +111,7 @@ QDateTime Cron::nextOfEveryHour(const QDate &date, const QDateTime &after, const
     const QDateTime begin = std::max(date.startOfDay(zone).toUTC(), after.toUTC().addSecs(60 - after.toUTC().time().second()));
     for (QDateTime time = begin; time < end; time = time.addSecs(60)) {
         if (m_minutes.test(std::size_t(time.toTimeZone(zone).time().minute())))
-            return QDateTime(time.date(), QTime(time.time().hour(), time.time().minute()), Qt::UTC);
+            return time.addMSecs(-(time.time().msecsSinceStartOfDay() % 60'000));
     }
     return {};
 }

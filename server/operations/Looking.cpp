@@ -75,7 +75,7 @@ bool isTextType(const QString &mime)
 
 QString isoTime(qint64 nsSinceEpoch)
 {
-    return QDateTime::fromMSecsSinceEpoch(nsSinceEpoch / 1'000'000, Qt::UTC).toString(Qt::ISODateWithMs);
+    return QDateTime::fromMSecsSinceEpoch(nsSinceEpoch / 1'000'000).toUTC().toString(Qt::ISODateWithMs);
 }
 
 } // namespace power::operations
