@@ -235,6 +235,11 @@ Result<Done> Application::buildDoors()
 {
     operations::Limits limits{int(m_settings.maxExecutionTime), int(m_settings.jobTimeout), m_settings.maxUploadMb << 20, m_settings.maxFetchSizeMb << 20};
     m_services.reset(new operations::Services{*m_sessions, *m_records, *m_kernels, *m_files, *m_fetcher, limits});
+    datasets::DatasetService::Config datasets;
+    datasets.ownCluster = m_cluster != nullptr;
+    datasets.disk = m_cluster ? m_settings.dataDir : QString();
+    m_datasets = std::make_unique<datasets::DatasetService>(datasets, *m_database, *m_kernels);
+    m_services->datasets = m_datasets.get();
     m_services->jobs = m_jobs.get();
     m_services->schedules = m_schedules.get();
     m_services->webhookSecret = m_settings.webhookSecret;
@@ -246,6 +251,7 @@ Result<Done> Application::buildDoors()
     operations::addSearchOperations(m_registry, *m_services);
     operations::addFetchOperations(m_registry, *m_services);
     operations::addDataOperations(m_registry, *m_services);
+    operations::addDatasetOperations(m_registry, *m_services);
     operations::addHistoryOperations(m_registry, *m_services);
     operations::addPackageOperations(m_registry, *m_sessionPackages);
     operations::addJobOperations(m_registry, *m_services);
@@ -288,6 +294,9 @@ QCoro::Task<Result<Done>> Application::startDatabase()
     const Result<Done> files = co_await m_files->start();
     if (!files)
         co_return Unexpected<Error>{files.error()};
+    const Result<Done> datasets = co_await m_datasets->start();
+    if (!datasets)
+        log::error("datasets_unavailable", {{QStringLiteral("reason"), datasets.error().text()}});
     connect(&m_sweepTimer, &QTimer::timeout, this, [this] {
         m_files->sweep();
         m_uploads->sweep();
@@ -342,6 +351,8 @@ QCoro::Task<> Application::stop(std::chrono::milliseconds grace)
         co_await m_http->shutdown(grace);
     if (m_jobs)
         co_await m_jobs->stop();
+    if (m_datasets)
+        m_datasets->stop();
     if (m_sessions)
         co_await m_sessions->stop();
     if (m_kernels)
@@ -376,6 +387,7 @@ QJsonObject Application::health() const
             {QStringLiteral("jobs"), QJsonObject{{QStringLiteral("running"), m_jobs->runner().count()},
                                                  {QStringLiteral("at_once"), m_settings.maxConcurrentJobs},
                                                  {QStringLiteral("server"), m_jobs->runner().node()}}},
+            {QStringLiteral("datasets"), m_datasets->report()},
             {QStringLiteral("extra_packages"), m_packages->isConfigured() ? QJsonValue(m_packages->state()) : QJsonValue()},
             {QStringLiteral("mcp_auth"), m_settings.mcpAuth},
             {QStringLiteral("warnings"), warnings},

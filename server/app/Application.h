@@ -2,6 +2,7 @@
 #pragma once
 #include "app/ExtraPackages.h"
 #include "config/Settings.h"
+#include "datasets/DatasetService.h"
 #include "http/HttpServer.h"
 #include "jobs/JobService.h"
 #include "jobs/Schedules.h"
@@ -68,6 +69,7 @@ private:
     std::unique_ptr<sessions::Snapshots> m_snapshots;
     std::unique_ptr<sessions::SessionService> m_sessions;
     std::unique_ptr<operations::Services> m_services;
+    std::unique_ptr<datasets::DatasetService> m_datasets;
     std::unique_ptr<uploads::TusUploads> m_uploads;
     operations::Registry m_registry;
     std::unique_ptr<jobs::JobService> m_jobs;

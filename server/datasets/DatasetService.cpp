@@ -88,11 +88,6 @@ Result<Prepared> prepare(QSqlDatabase &connection, bool own)
 }
 } // namespace
 
-Unexpected<Error> goneError()
-{
-    return fail(ErrorCode::Unavailable, QStringLiteral("The server is shutting down."));
-}
-
 DatasetService::DatasetService(Config config, storage::Database &database, supervisor::KernelHost &kernels)
     : d(std::make_shared<Private>(std::move(config), database, kernels))
 {
@@ -105,7 +100,7 @@ DatasetService::~DatasetService()
 
 void DatasetService::stop()
 {
-    d->stopped = true;
+    d->stop.cancel();
 }
 
 QCoro::Task<Result<Done>> DatasetService::start()
@@ -146,7 +141,10 @@ QCoro::Task<Result<Dataset>> DatasetService::remove(QString principal, QString n
     const QPointer<DatasetService> self(this);
     const bool published = d->readerProblem.isEmpty();
     Job<Dataset> job = [principal, name, published](QSqlDatabase &connection) -> Result<Dataset> {
-        const auto found = table::find(connection, principal, name, true);
+        const auto mine = table::lockPrincipal(connection, principal);
+        if (!mine)
+            return Unexpected<Error>{mine.error()};
+        const auto found = table::find(connection, principal, name);
         if (!found)
             return found;
         const auto forgotten = table::forget(connection, *found);

@@ -65,19 +65,33 @@ Result<QList<Dataset>> list(QSqlDatabase &connection, const QString &principal)
     return all;
 }
 
-Result<Dataset> find(QSqlDatabase &connection, const QString &principal, const QString &name, bool lock)
+Result<Dataset> find(QSqlDatabase &connection, const QString &principal, const QString &name)
 {
     const auto rows = query(connection,
-                            lock ? POWER_DATASET_FIELDS "WHERE principal = $1 AND (name = $2 OR table_name = $2 OR id::text = $2 OR lower(name) = lower($2)) "
-                                                        "ORDER BY name = $2 DESC, table_name = $2 DESC, id::text = $2 DESC, updated_at DESC LIMIT 1 FOR UPDATE"
-                                 : POWER_DATASET_FIELDS "WHERE principal = $1 AND (name = $2 OR table_name = $2 OR id::text = $2 OR lower(name) = lower($2)) "
-                                                        "ORDER BY name = $2 DESC, table_name = $2 DESC, id::text = $2 DESC, updated_at DESC LIMIT 1",
+                            POWER_DATASET_FIELDS "WHERE principal = $1 AND (name = $2 OR table_name = $2 OR id::text = $2 OR lower(name) = lower($2)) "
+                                                 "ORDER BY name = $2 DESC, table_name = $2 DESC, id::text = $2 DESC, updated_at DESC LIMIT 1",
                             {principal, name});
     if (!rows)
         return Unexpected<Error>{rows.error()};
     if (rows->isEmpty())
         return unknownDataset(connection, principal, name);
     return datasetAt(*rows, 0);
+}
+
+Result<std::optional<Dataset>> findExact(QSqlDatabase &connection, const QString &principal, const QString &name)
+{
+    const auto rows = query(connection, POWER_DATASET_FIELDS "WHERE principal = $1 AND name = $2", {principal, name});
+    if (!rows)
+        return Unexpected<Error>{rows.error()};
+    return rows->isEmpty() ? std::optional<Dataset>() : std::optional<Dataset>(datasetAt(*rows, 0));
+}
+
+Result<Done> lockPrincipal(QSqlDatabase &connection, const QString &principal)
+{
+    const auto locked = query(connection, "SELECT 1 FROM power.principals WHERE id = $1 FOR NO KEY UPDATE", {principal});
+    if (!locked)
+        return Unexpected<Error>{locked.error()};
+    return Done{};
 }
 
 Result<Done> insert(QSqlDatabase &connection, const QString &principal, const QString &session, const Dataset &dataset)

@@ -3,6 +3,7 @@
 #include "base/Error.h"
 #include "datasets/Dataset.h"
 #include "storage/Database.h"
+#include <optional>
 
 namespace power::datasets::table {
 
@@ -11,8 +12,11 @@ QByteArray quoted(const QString &name);
 QByteArray quoted(const QString &schema, const QString &name);
 
 Result<QList<Dataset>> list(QSqlDatabase &connection, const QString &principal);
-// As DatasetService::find says. lock: the row is ours until the end of the transaction. Error: NotFound, with what there is.
-Result<Dataset> find(QSqlDatabase &connection, const QString &principal, const QString &name, bool lock = false);
+// As DatasetService::find says. Error: NotFound, with what there is.
+Result<Dataset> find(QSqlDatabase &connection, const QString &principal, const QString &name);
+Result<std::optional<Dataset>> findExact(QSqlDatabase &connection, const QString &principal, const QString &name);
+// Changes of one principal's datasets come one after the other: held until the end of the transaction.
+Result<Done> lockPrincipal(QSqlDatabase &connection, const QString &principal);
 Result<Done> insert(QSqlDatabase &connection, const QString &principal, const QString &session, const Dataset &dataset);
 // The row alone.
 Result<Done> forget(QSqlDatabase &connection, const Dataset &dataset);

@@ -109,15 +109,12 @@ Result<Done> closeCatalog(QSqlDatabase &connection)
                   "REVOKE TEMPORARY ON DATABASE postgres FROM PUBLIC;"
                   "REVOKE SELECT ON ALL TABLES IN SCHEMA pg_catalog FROM PUBLIC;"
                   "DO $close$ DECLARE each record; BEGIN FOR each IN SELECT oid::regprocedure AS f FROM pg_proc "
-                  "WHERE pronamespace = 'pg_catalog'::regnamespace AND (proname ~ '^(pg_(try_)?advisory_|lo_|pg_stat_get_|pg_ls_|pg_read_|"
-                  "pg_logical_|pg_replication_|pg_relation_|pg_tablespace_|pg_database_size|pg_stat_|pg_lock_|pg_event_trigger_)' "
+                  "WHERE pronamespace = 'pg_catalog'::regnamespace AND (proname ~ '^(pg_(try_)?advisory_|lo_|pg_stat_|pg_ls_|pg_read_|"
+                  "pg_logical_|pg_replication_|pg_relation_(size|file)|pg_tablespace_|pg_lock_|pg_get_(view|function)def|"
+                  "pg_(database|total_relation|table|indexes)_size)' "
+                  "OR proname ~ '^(query|cursor|table|schema|database)_to_xml' "
                   "OR proname IN ('loread', 'lowrite', 'pg_notify', 'set_config', 'pg_cancel_backend', 'pg_terminate_backend', "
-                  "'pg_export_snapshot', 'query_to_xml', 'query_to_xmlschema', 'query_to_xml_and_xmlschema', 'cursor_to_xml', "
-                  "'cursor_to_xmlschema', 'table_to_xml', 'table_to_xmlschema', 'table_to_xml_and_xmlschema', 'schema_to_xml', "
-                  "'schema_to_xmlschema', 'schema_to_xml_and_xmlschema', 'database_to_xml', 'database_to_xmlschema', "
-                  "'database_to_xml_and_xmlschema', 'pg_size_bytes_of', 'pg_total_relation_size', 'pg_table_size', 'pg_indexes_size', "
-                  "'pg_get_viewdef', 'pg_get_functiondef', 'pg_backend_pid', 'pg_blocking_pids', 'pg_safe_snapshot_blocking_pids', "
-                  "'pg_show_all_settings', 'current_setting')) "
+                  "'pg_export_snapshot', 'pg_blocking_pids', 'pg_safe_snapshot_blocking_pids', 'pg_show_all_settings', 'ts_stat')) "
                   "LOOP EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', each.f); END LOOP; END $close$");
 }
 

@@ -153,6 +153,12 @@ int takeDescriptor()
     return descriptors.empty() ? -1 : descriptors.back();
 }
 
+// All that came with the present frame, in order; the caller's.
+std::vector<int> takeDescriptors()
+{
+    return std::exchange(arrived, {});
+}
+
 // A part of a file in memory: read when it is touched, and what is written stays private. Offset on a page.
 class Mapping
 {
@@ -200,6 +206,7 @@ PYBIND11_EMBEDDED_MODULE(_power, m)
     m.def("rehearse_fork", &power::kernel::rehearseFork);
     m.def("fill_heap_holes", &power::kernel::fillHeapHoles);
     m.def("take_descriptor", &power::kernel::takeDescriptor);
+    m.def("take_descriptors", &power::kernel::takeDescriptors);
     py::class_<Mapping>(m, "Mapping", py::buffer_protocol())
         .def(py::init<int, std::int64_t, std::int64_t>())
         .def_buffer(&Mapping::buffer);

@@ -95,7 +95,10 @@ int liftAway(int from)
         const py::object kernel = py::module_::import("json").attr("loads")(order.kernel);
         if (!startOutput(py::str(kernel.attr("get")("token", "")))) ::_exit(70);
         const std::string role = py::str(kernel.attr("get")("run_as", "kernel"));
-        const char *module = role == kRenderRole ? "power_kernel.worker" : role == kViewRole ? "power_kernel.viewer" : "power_kernel.loop";
+        const char *module = role == kRenderRole ? "power_kernel.worker"
+                             : role == kViewRole ? "power_kernel.viewer"
+                             : role == kLoadRole ? "power_kernel.loader"
+                                                 : "power_kernel.loop";
         py::module_::import(module).attr("main")(kernel);
     } catch (const std::exception &error) {
         const std::string text = std::string("power-kernel: ") + error.what() + "\n";

@@ -12,6 +12,7 @@ namespace power::kernel
 // The one-shot workers that a Spawn frame may ask for instead of a kernel ("run_as").
 inline constexpr char kRenderRole[] = "render"; // draws a chart in a browser
 inline constexpr char kViewRole[] = "view";     // looks into a file
+inline constexpr char kLoadRole[] = "load";     // reads a table out of a file
 
 // The frame's JSON values as text, and the descriptors that came with it in PROTOCOL.md's order.
 struct SpawnOrder {

@@ -124,7 +124,7 @@ void Zygote::spawn(const py::dict &meta)
     const std::string text = py::str(dumps(plan));
     std::string reason;
     const std::string role = kernel.contains("run_as") ? kernel["run_as"].cast<std::string>() : "kernel";
-    if (role != "kernel" && role != kRenderRole && role != kViewRole)
+    if (role != "kernel" && role != kRenderRole && role != kViewRole && role != kLoadRole)
         return refuse(order, R"("step":"run_as","errno":0,"text":"this power-kernel has no such worker")");
     if (!sandbox::planFromJson(text, order.plan, reason))
         return refuse(order, R"("step":"plan","errno":0,"text":)" + quoted(reason));

@@ -1,5 +1,6 @@
 // upload_file and delete_file; the order of the file tools.
 #include "operations/Arrival.h"
+#include "operations/Content.h"
 #include "operations/FilePlace.h"
 #include "operations/FileTools.h"
 #include "operations/RunText.h"
@@ -8,27 +9,9 @@
 namespace power::operations {
 
 namespace {
-// The bytes of an upload: base64, or text as it is.
-Result<QByteArray> contentOf(const QJsonObject &arguments)
-{
-    const QJsonValue encoded = arguments.value(QStringLiteral("content_base64"));
-    const QJsonValue text = arguments.value(QStringLiteral("text"));
-    if (encoded.isString() == text.isString())
-        return fail(ErrorCode::InvalidArgument, QStringLiteral("upload_file needs the content, once: content_base64 or text."),
-                    QStringLiteral("Send bytes as standard base64 in content_base64, or a text file's content in text."));
-    if (text.isString())
-        return text.toString().toUtf8();
-    const auto decoded = QByteArray::fromBase64Encoding(encoded.toString().toLatin1().simplified().replace(' ', ""),
-                                                        QByteArray::Base64Encoding | QByteArray::AbortOnBase64DecodingErrors);
-    if (!decoded)
-        return fail(ErrorCode::InvalidArgument, QStringLiteral("content_base64 is not valid base64."),
-                    QStringLiteral("Encode the file's bytes with standard base64, or load it with fetch_from_url."));
-    return decoded.decoded;
-}
-
 QCoro::Task<Result<Answer>> uploadFile(Services *services, Caller caller, QJsonObject arguments)
 {
-    const Result<QByteArray> content = contentOf(arguments);
+    const Result<QByteArray> content = contentOf(arguments, QStringLiteral("upload_file"));
     if (!content)
         co_return Unexpected<Error>{content.error()};
     if (content->size() > services->limits.maxUploadBytes)

@@ -16,6 +16,10 @@ class Schedules;
 struct Job;
 }
 
+namespace power::datasets {
+class DatasetService;
+}
+
 namespace power::operations {
 
 struct Limits {
@@ -34,6 +38,7 @@ struct Services {
     net::Fetcher &fetcher;
     Limits limits;
     jobs::JobService *jobs = nullptr; // set before the first call
+    datasets::DatasetService *datasets = nullptr; // set before the first call
     jobs::Schedules *schedules = nullptr; // null: switched off
     QString webhookSecret = {};       // signs webhooks that bring none of their own
     HeldRuns held = {};
@@ -47,6 +52,9 @@ void addLookOperations(Registry &registry, Services &services);    // find_files
 void addSearchOperations(Registry &registry, Services &services);  // search, fetch (toolset chatgpt)
 void addFetchOperations(Registry &registry, Services &services);   // fetch_from_url
 void addDataOperations(Registry &registry, Services &services);    // query_dataset
+void addDatasetOperations(Registry &registry, Services &services); // upload/list/get/delete_dataset
+// sheet_name, delimiter, encoding, pdf_pages: how a table file is read.
+QList<Parameter> readingParameters();
 void addPackageOperations(Registry &registry, sessions::SessionPackages &packages); // install_package, where it is offered
 void addHistoryOperations(Registry &registry, Services &services); // list_runs, get_run, export_session
 

@@ -94,6 +94,7 @@ void Database::setUrl(QString url)
     d->config.url = std::move(url);
 }
 
+QString Database::url() const { return d->config.url; }
 bool Database::isConnected() const { return d->connected; }
 QString Database::lastProblem() const { return d->connected ? QString() : d->problem; }
 QString Database::serverVersion() const { return d->version; }

@@ -43,6 +43,7 @@ public:
     QCoro::Task<> stop();
 
     bool isConnected() const;
+    QString url() const;                  // with its password: for connections of other roles, never for a log
     QString lastProblem() const;          // one sentence without secrets; empty while connected
     QString serverVersion() const;
 

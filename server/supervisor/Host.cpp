@@ -427,6 +427,12 @@ QCoro::Task<> Host::drawFor(Renderer *renderer, Shared kernel, AskFrame ask, Can
     kernel->answer(runId, number, std::move(picture));
 }
 
+QCoro::Task<Result<Done>> Host::load(QJsonObject arguments, int file, std::shared_ptr<Fd> rows, std::chrono::milliseconds timeout,
+                                     CancelToken cancel)
+{
+    return m_renderer->load(std::move(arguments), file, std::move(rows), timeout, std::move(cancel));
+}
+
 QCoro::Task<Result<FileLook>> Host::look(QJsonObject arguments, int file, CancelToken cancel)
 {
     return m_renderer->look(std::move(arguments), file, std::move(cancel));

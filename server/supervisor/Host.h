@@ -26,6 +26,8 @@ public:
     QJsonObject zygoteReport() const override;
     QCoro::Task<Result<std::unique_ptr<Kernel>>> spawn(KernelSpec spec, CancelToken cancel) override;
     QCoro::Task<Result<FileLook>> look(QJsonObject arguments, int file, CancelToken cancel) override;
+    QCoro::Task<Result<Done>> load(QJsonObject arguments, int file, std::shared_ptr<Fd> rows, std::chrono::milliseconds timeout,
+                                   CancelToken cancel) override;
     int kernelCount() const override;
     qint64 totalMemoryBytes() const override { return m_budget; }
     qint64 usedMemoryBytes() const override;

@@ -25,22 +25,23 @@ std::size_t index(Pipe pipe)
     return std::size_t(pipe);
 }
 
-// As send(2), with a descriptor that goes along with the first byte (-1: none).
-ssize_t sendSome(int socket, QByteArrayView bytes, int descriptor)
+// As send(2), with descriptors that go along with the first byte (-1: none).
+ssize_t sendSome(int socket, QByteArrayView bytes, std::array<int, 2> descriptors)
 {
     iovec part{const_cast<char *>(bytes.data()), std::size_t(bytes.size())};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = {};
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
-    if (descriptor >= 0) {
+    if (descriptors[0] >= 0) {
+        const std::size_t size = (descriptors[1] >= 0 ? 2 : 1) * sizeof(int);
         message.msg_control = control;
-        message.msg_controllen = sizeof control;
+        message.msg_controllen = CMSG_SPACE(size);
         cmsghdr *header = CMSG_FIRSTHDR(&message);
         header->cmsg_level = SOL_SOCKET;
         header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof(int));
-        std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+        header->cmsg_len = CMSG_LEN(size);
+        std::memcpy(CMSG_DATA(header), descriptors.data(), size);
     }
     return ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
@@ -260,7 +261,7 @@ void KernelProcess::write()
 {
     while (m_sent < m_outgoing.size()) {
         const ssize_t sent = sendSome(m_channels.control.get(), {m_outgoing.constData() + m_sent, m_outgoing.size() - m_sent},
-                                      std::exchange(m_handDown, -1));
+                                      std::exchange(m_handDown, {-1, -1}));
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0 && errno == EAGAIN) {

@@ -1,5 +1,6 @@
 // Starts and supervises the zygote, and forks kernels from it.
 #pragma once
+#include "supervisor/Fd.h"
 #include "supervisor/Kernel.h"
 #include <QObject>
 #include <QStringList>
@@ -64,6 +65,9 @@ public:
     virtual QCoro::Task<Result<std::unique_ptr<Kernel>>> spawn(KernelSpec spec, CancelToken cancel) = 0;
     // Looks into a file in a one-shot worker (see Renderer::look); `file` is read from its beginning and stays the caller's.
     virtual QCoro::Task<Result<FileLook>> look(QJsonObject arguments, int file, CancelToken cancel) = 0;
+    // Reads a table out of a file in a one-shot worker, into a pipe (see Renderer::load).
+    virtual QCoro::Task<Result<Done>> load(QJsonObject arguments, int file, std::shared_ptr<Fd> rows,
+                                           std::chrono::milliseconds timeout, CancelToken cancel) = 0;
     virtual int kernelCount() const = 0;
     virtual qint64 totalMemoryBytes() const = 0; // the budget in force
     virtual qint64 usedMemoryBytes() const = 0;  // last sample over all kernels

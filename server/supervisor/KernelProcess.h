@@ -197,7 +197,7 @@ private:
     OutputMerger m_merger;
     QByteArray m_outgoing;
     qsizetype m_sent = 0;
-    int m_handDown = -1;      // goes along with the first byte of m_outgoing
+    std::array<int, 2> m_handDown{-1, -1}; // go along with the first byte of m_outgoing
     std::unique_ptr<Run> m_run;
     QTimer m_deadline, m_step, m_quiet, m_pause, m_exitTimer, m_treeTimer, m_copyTimer;
     QElapsedTimer m_dead;

@@ -50,10 +50,10 @@ OneShot<RunOutcome> KernelProcess::task(TaskRequest request)
 {
     QJsonObject meta = request.arguments;
     meta.insert(QStringLiteral("task"), request.task);
-    m_handDown = request.descriptor;
+    m_handDown = {request.descriptor, request.output};
     OneShot<RunOutcome> shot =
         begin(wire::FrameType::Task, request.runId, std::move(meta), request.blob, request.timeout, request.cancel, {});
-    m_handDown = -1;
+    m_handDown = {-1, -1};
     return shot;
 }
 

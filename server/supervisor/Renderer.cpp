@@ -69,17 +69,11 @@ bool makeOwned(const QString &path, quint32 uid)
 }
 } // namespace
 
-struct Renderer::Worker {
-    std::unique_ptr<Kernel> kernel;
-    QString directory;
-
-    // Its tree was ended before, in end(); otherwise the host does it now and the rest goes at the next start.
-    ~Worker()
-    {
-        kernel.reset();
-        QDir(directory).removeRecursively();
-    }
-};
+Renderer::Worker::~Worker()
+{
+    kernel.reset();
+    QDir(directory).removeRecursively();
+}
 
 Renderer::Renderer(KernelHost &host, QString directory, quint32 uid)
     : m_host(host), m_directory(std::move(directory)), m_uid(uid)
@@ -108,22 +102,30 @@ void Renderer::stop()
 
 QCoro::Task<Result<Renderer::Made>> Renderer::makeWorker(QString role, CancelToken cancel)
 {
-    const auto worker = std::make_shared<Worker>();
-    const int number = ++m_count;
     KernelSpec spec;
     spec.runAs = role;
-    spec.sessionId = role;
     // Not the uid of the one that is just ending: a start waits for the end of its uid's tree.
-    spec.uid = spec.gid = m_uid ? m_uid + quint32(number % kUids) : 0;
+    spec.uid = m_uid ? m_uid + quint32(m_count % (kUids - kLoadUids)) : 0;
+    spec.limits.memoryBytes = kWorkerMemory;
+    QCoro::Task<Result<Made>> making = makeWorker(std::move(spec), std::move(cancel));
+    Result<Made> made = co_await making;
+    co_return made;
+}
+
+QCoro::Task<Result<Renderer::Made>> Renderer::makeWorker(KernelSpec spec, CancelToken cancel)
+{
+    const auto worker = std::make_shared<Worker>();
+    const int number = ++m_count;
+    spec.sessionId = spec.runAs;
+    spec.gid = spec.uid;
     worker->directory = m_directory + QStringLiteral("/%1").arg(number);
     spec.workspace = worker->directory + QStringLiteral("/home");
     spec.scratch = worker->directory + QStringLiteral("/tmp");
     const bool passable = ::mkdir(QFile::encodeName(worker->directory).constData(), 0711) == 0;
     if (!passable || !makeOwned(spec.workspace, spec.uid) || !makeOwned(spec.scratch, spec.uid)) {
-        co_return fail(ErrorCode::Unavailable, QStringLiteral("The directory for drawing charts cannot be made: %1.")
+        co_return fail(ErrorCode::Unavailable, QStringLiteral("The directory of a worker cannot be made: %1.")
                                                    .arg(QString::fromLocal8Bit(std::strerror(errno))));
     }
-    spec.limits.memoryBytes = kWorkerMemory;
     spec.limits.processes = 256;
     spec.limits.diskBytes = 512ll << 20;
     spec.limits.outputBytes = 1 << 20;
