@@ -38,7 +38,7 @@ class Browser:
 
     def __init__(self, home, seconds):
         self.ends = time.monotonic() + seconds
-        self.number, self.buffer, self.session, self.step = 0, b"", None, "start"
+        self.number, self.buffer, self.session, self.step = 0, bytearray(), None, "start"
         path = program()
         if path is None:
             raise BrowserError(
@@ -92,8 +92,10 @@ class Browser:
 
     def read(self):
         """The next message; a time limit, a size limit, and its end are BrowserErrors."""
-        while b"\0" not in self.buffer:
-            if len(self.buffer) > MAX_MESSAGE:
+        seen = 0  # a picture comes in hundreds of pieces
+        while (end := self.buffer.find(b"\0", seen)) < 0:
+            seen = len(self.buffer)
+            if seen > MAX_MESSAGE:
                 raise BrowserError("The picture is too large.")
             if not select.select([self.input], [], [], self.left())[0]:
                 raise BrowserError(f"The browser that draws charts did not answer in time ({self.step}).")
@@ -101,7 +103,8 @@ class Browser:
             if not part:
                 raise self.gone()
             self.buffer += part
-        message, self.buffer = self.buffer.split(b"\0", 1)
+        message = bytes(self.buffer[:end])
+        del self.buffer[: end + 1]
         return json.loads(message)
 
     def call(self, method, **parameters):

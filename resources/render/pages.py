@@ -86,13 +86,21 @@ def look(file, ending, first, last, width, home, office_helper=""):
 def picture(file, side):
     import io
 
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     Image.MAX_IMAGE_PIXELS = 100_000_000
     with Image.open(file) as image:
         size, form = image.size, image.format
+        if image.getexif().get(0x0112, 1) >= 5:  # a camera held upright
+            size = size[::-1]
         image.draft("RGB", (side, side))
         image.thumbnail((side, side))
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith(("I", "F")):  # 16 bits and more: from the darkest to the brightest, else all is white
+            image = image.convert("F")
+            low, high = image.getextrema()
+            scale = 255 / ((high - low) or 1)
+            image = image.point(lambda value: value * scale - low * scale).convert("L")
         if image.mode not in ("RGB", "RGBA", "L"):
             image = image.convert("RGBA" if "transparency" in image.info or image.mode in ("LA", "PA") else "RGB")
         out = io.BytesIO()

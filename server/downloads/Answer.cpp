@@ -22,6 +22,14 @@ http::Response unchanged(const http::Headers &headers)
     return response;
 }
 
+http::Response another()
+{
+    http::Response refused = problem(fail(ErrorCode::Conflict, QStringLiteral("The file is not the version of If-Match any more."),
+                                          QStringLiteral("Begin the download anew.")).error);
+    refused.status = 412;
+    return refused;
+}
+
 http::Response unsatisfiable(qint64 size)
 {
     http::Response refused = problem(
@@ -61,10 +69,11 @@ void answerContent(http::Exchange &exchange, Served served, const std::function<
     response.headers = served.headers;
     response.headers.add("ETag", served.tag);
     response.headers.add("Accept-Ranges", "bytes");
+    if (!mayServe(request.headers.value("If-Match"), served.tag)) return exchange.reply(another());
     if (matchesTag(request.headers.value("If-None-Match"), served.tag)) return exchange.reply(unchanged(response.headers));
     const QByteArray condition = request.headers.value("If-Range");
-    const ByteRanges ranges = condition.isEmpty() || condition == served.tag ? rangesOf(request.headers.value("Range"), served.size)
-                                                                             : ByteRanges{};
+    const bool partly = request.method == "GET" && (condition.isEmpty() || condition == served.tag); // a HEAD has no parts
+    const ByteRanges ranges = partly ? rangesOf(request.headers.value("Range"), served.size) : ByteRanges{};
     if (ranges.kind == ByteRanges::Unsatisfiable) return exchange.reply(unsatisfiable(served.size));
     const ByteRange first = ranges.kind == ByteRanges::Parts ? ranges.parts.first() : ByteRange{0, served.size};
     if (counted && request.method == "GET" && first.first == 0) counted();

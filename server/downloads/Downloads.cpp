@@ -86,6 +86,7 @@ void addRoutes(http::Dispatcher &dispatcher, files::FileStore &files, const Conf
                     {403, "The link's signature is missing or wrong."},
                     {404, "There is no such file."},
                     {410, "The file expired (SANDBOX_FILE_TTL_HOURS), or the link (LINK_TTL_HOURS)."},
+                    {412, "It is not the version of If-Match."},
                     {416, "The range lies outside of the file."},
                     {503, "The database, which knows or keeps it, is away."}},
         .open = true,

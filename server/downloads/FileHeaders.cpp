@@ -1,5 +1,6 @@
 #include "downloads/FileHeaders.h"
 #include <QUrl>
+#include <algorithm>
 
 namespace power::downloads
 {
@@ -72,7 +73,7 @@ Spec parseSpec(const QByteArray &spec, qint64 size, ByteRange *range)
 ByteRanges rangesOf(const QByteArray &header, qint64 size)
 {
     const QByteArray text = header.trimmed();
-    if (!text.startsWith("bytes=")) return {};
+    if (!text.left(6).toLower().startsWith("bytes=")) return {};
     const QByteArrayList specs = text.mid(6).split(',');
     if (specs.size() > mostRanges) return {};
     ByteRanges ranges{ByteRanges::Parts, {}};
@@ -88,6 +89,13 @@ ByteRanges rangesOf(const QByteArray &header, qint64 size)
     if (ranges.parts.isEmpty()) return {ByteRanges::Unsatisfiable, {}};
     if (ranges.parts.size() > 1 && total > size) return {};
     return ranges;
+}
+
+bool mayServe(const QByteArray &header, const QByteArray &tag)
+{
+    if (header.trimmed().isEmpty() || header.trimmed() == "*") return true;
+    const QByteArrayList tags = header.split(',');
+    return std::any_of(tags.begin(), tags.end(), [&tag](const QByteArray &each) { return each.trimmed() == tag; });
 }
 
 bool matchesTag(const QByteArray &header, const QByteArray &tag)

@@ -27,5 +27,7 @@ ByteRanges rangesOf(const QByteArray &header, qint64 size);
 
 // If-None-Match: "*" or a list that contains the tag (weak comparison).
 bool matchesTag(const QByteArray &header, const QByteArray &tag);
+// If-Match: not there, "*", or a list that contains the tag (strong comparison).
+bool mayServe(const QByteArray &header, const QByteArray &tag);
 
 } // namespace power::downloads

@@ -88,6 +88,7 @@ void addSessionRoutes(http::Dispatcher &dispatcher, Services &services, doors::A
                     {304, "Unchanged since the given ETag."},
                     {403, "The API key is missing or wrong."},
                     {404, "There is no such session or file."},
+                    {412, "It is not the version of If-Match."},
                     {416, "The range lies outside of the file."}},
     };
     dispatcher.add("GET", QStringLiteral("/api/files/{session_id}/{path*}/content"), keyed(services, authenticate, serveContent), options);

@@ -109,7 +109,7 @@ QCoro::Task<Result<HopResult>> fetchHop(Plan plan, FetchRequest request, HopStar
     for (const QHostAddress &address : std::as_const(addresses)) {
         if (!plan.policy.allows(address, request.url)) co_return refusedAddress(request.url, address, redirected);
     }
-    QString problem;
+    Error problem;
     const qsizetype count = qMin<qsizetype>(addresses.size(), mostAddresses);
     for (qsizetype i = 0; i < count; ++i) {
         const QScopedPointer<Hop, QScopedPointerDeleteLater> hop(new Hop(request, addresses.at(i), start, plan.deadline));
@@ -117,9 +117,10 @@ QCoro::Task<Result<HopResult>> fetchHop(Plan plan, FetchRequest request, HopStar
         const std::chrono::milliseconds ownTimeouts{0};
         Result<HopResult> got = co_await done.wait(ownTimeouts);
         if (!got || !got->unreachable) co_return got;
-        problem = got->problem.message;
+        problem = got->problem;
     }
-    co_return fail(ErrorCode::Upstream, QStringLiteral("No connection to %1: %2.").arg(host, problem),
+    if (problem.code == ErrorCode::Timeout) co_return Unexpected<Error>{problem};
+    co_return fail(ErrorCode::Upstream, QStringLiteral("No connection to %1: %2.").arg(host, problem.message),
                    QStringLiteral("Check the URL."), {{QStringLiteral("cause"), QStringLiteral("unreachable")}});
 }
 
@@ -133,7 +134,7 @@ QCoro::Task<Result<HopResult>> fetchOnce(Plan plan, FetchRequest request, HopSta
         const QUrl url = request.url;
         if (request.onBegin)
             here.onBegin = [begin = request.onBegin, asked, url](FetchedHead head) {
-                head.fileName = suggestedFileName(head.fileName.toUtf8(), asked, url);
+                head.fileName = suggestedFileName(head.fileName.toLatin1(), asked, url);
                 return begin(head);
             };
         Result<HopResult> hop = co_await fetchHop(plan, std::move(here), start, redirected);

@@ -61,6 +61,22 @@ bool beginsAt(const QByteArray &contentRange, qint64 from)
 {
     return contentRange.trimmed().toLower().startsWith("bytes " + QByteArray::number(from) + '-');
 }
+
+// The 200 of it; -1 when it does not say. A server may give less than was asked for (RFC 9110, 14.2).
+qint64 wholeOf(const QByteArray &contentRange)
+{
+    bool good = false;
+    const qint64 size = contentRange.mid(contentRange.lastIndexOf('/') + 1).trimmed().toLongLong(&good);
+    return good && size >= 0 ? size : -1;
+}
+
+// Servers that take the ending .gz for a coding: the file itself is what is packed (and what its sender meant).
+bool isPackedFile(const QByteArray &contentType, const QUrl &url)
+{
+    const QByteArray type = contentType.left(contentType.indexOf(';') < 0 ? contentType.size() : contentType.indexOf(';')).trimmed().toLower();
+    const QString path = url.path().toLower();
+    return type == "application/gzip" || type == "application/x-gzip" || path.endsWith(u".gz") || path.endsWith(u".tgz");
+}
 } // namespace
 
 Hop::Hop(FetchRequest request, const QHostAddress &address, HopStart start, std::chrono::steady_clock::time_point deadline)
@@ -131,6 +147,11 @@ void Hop::onTimeout()
                      .arg(m_request.connectTimeout.count() / 1000);
     const Error error = fail(ErrorCode::Timeout, QStringLiteral("The server %1 %2.").arg(m_request.url.host(), what),
                              QStringLiteral("Try again later or use another source.")).error;
+    if (!m_sent) {
+        m_result.unreachable = true;
+        m_result.problem = error;
+        return end(m_result);
+    }
     if (m_headers && m_result.status >= 200 && m_result.status < 300) return breakOff(error);
     end(Unexpected<Error>{error});
 }
@@ -159,9 +180,10 @@ void Hop::onHeaders()
         return;
     }
     const QByteArray coding = m_reply->rawHeader("Content-Encoding").trimmed().toLower();
-    if (coding == "gzip" || coding == "x-gzip" || coding == "deflate") {
+    const bool gzip = coding == "gzip" || coding == "x-gzip";
+    if (coding == "deflate" || (gzip && !isPackedFile(m_result.contentType, m_request.url))) {
         m_inflater = std::make_unique<Inflater>();
-    } else if (!coding.isEmpty() && coding != "identity" && status < 300) {
+    } else if (!gzip && !coding.isEmpty() && coding != "identity" && status < 300) {
         end(fail(ErrorCode::Upstream,
                  QStringLiteral("The server %1 sends the coding \"%2\", which is not understood.")
                      .arg(m_request.url.host(), QString::fromLatin1(coding.left(40)))));
@@ -182,11 +204,12 @@ void Hop::begin()
     m_result.bytes = goesOn ? m_start.from : 0;
     m_validator = m_inflater ? QByteArray() : validatorOf(*m_reply);
     m_expected = announced < 0 ? -1 : m_result.bytes + announced;
-    if (m_result.bytes + qMax<qint64>(announced, 0) > m_request.maxBytes) return end(tooLarge(m_request.maxBytes));
+    if (goesOn) m_expected = qMax(m_expected, wholeOf(m_reply->rawHeader("Content-Range")));
+    if (qMax(m_result.bytes, m_expected) > m_request.maxBytes) return end(tooLarge(m_request.maxBytes));
     if (goesOn || !m_request.onBegin) return;
     FetchedHead head;
     head.contentType = m_result.contentType;
-    head.fileName = QString::fromUtf8(m_result.disposition);
+    head.fileName = QString::fromLatin1(m_result.disposition); // its bytes; read by suggestedFileName()
     head.size = announced;
     const Result<Done> begun = m_request.onBegin(head);
     if (!begun) end(Unexpected<Error>{begun.error()});

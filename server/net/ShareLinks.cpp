@@ -57,11 +57,15 @@ DirectLink googleDocs(const QUrl &link)
     } kinds[] = {{"spreadsheets", "xlsx", "/export", "Google Sheets"},
                  {"document", "docx", "/export", "Google Docs"},
                  {"presentation", "pptx", "/export/pptx", "Google Slides"}};
+    // "/a/example.org" and "/u/1" say which of the reader's accounts opened it.
+    static const QRegularExpression account(QStringLiteral("^(?:/a/[^/]+)?(/[a-z]+)(?:/u/\\d+)?(/.*)$"));
+    const QRegularExpressionMatch match = account.match(link.path());
+    const QString path = match.captured(1) + match.captured(2);
     for (const auto &kind : kinds) {
         const QString root = u'/' + QLatin1String(kind.kind) + QStringLiteral("/d/");
         const QLatin1String format(kind.format), name(kind.name);
-        if (!link.path().startsWith(root) || link.path().contains(QLatin1String("/export"))) continue;
-        const QString rest = link.path().mid(root.size());
+        if (!path.startsWith(root) || path.contains(QLatin1String("/export"))) continue;
+        const QString rest = path.mid(root.size());
         if (rest.startsWith(QLatin1String("e/"))) { // published to the web
             if (QLatin1String(kind.kind) != QLatin1String("spreadsheets")) return {link, {}, {}};
             const QUrl direct = withPath(link, root + QStringLiteral("e/") + rest.section(u'/', 1, 1) + QStringLiteral("/pub"));

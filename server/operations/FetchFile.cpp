@@ -6,6 +6,7 @@
 #include "operations/FileViews.h"
 #include "operations/Looking.h"
 #include "operations/RunText.h"
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace power::operations {
@@ -21,6 +22,7 @@ struct TextPart {
     QString text;
     int first = 0, lines = 0; // from 0
     bool more = false;
+    bool unseen = false; // kMostRead came before the end
 };
 
 // In pieces: a large file is not read whole for its head.
@@ -53,6 +55,8 @@ Result<TextPart> readLines(const workspace::Workspace &space, const QString &pat
             begin += text.size();
         }
     }
+    struct stat facts = {};
+    part.unseen = !part.more && ::fstat(opened->get(), &facts) == 0 && facts.st_size > kMostRead;
     part.text = QString::fromUtf8(kept);
     if (part.text.size() > kLargestText) {
         part.text.truncate(kLargestText);
@@ -72,6 +76,8 @@ QString shownPart(const TextPart &part)
         text += QStringLiteral("\n[the beginning of a line that is longer than an answer; read the rest in execute_code]");
     else if (part.more)
         text += QStringLiteral("\n[lines %1-%2; more with offset=%3]").arg(part.first + 1).arg(part.first + part.lines).arg(part.first + part.lines);
+    else if (part.unseen)
+        text += QStringLiteral("\n[only the first %1 of the file are looked through here; read what comes behind in execute_code]").arg(humanSize(kMostRead));
     else if (part.first > 0)
         text += QStringLiteral("\n[from line %1 to the end]").arg(part.first + 1);
     return text;

@@ -54,8 +54,7 @@ HeldRunPtr HeldRuns::begin(const Start &start, sessions::RunCall call)
 QCoro::Task<> HeldRuns::follow(QCoro::Task<Result<sessions::RunReport>> running, HeldRunPtr run)
 {
     Result<sessions::RunReport> report = co_await running;
-    run->question.reset();
-    run->patience.stop();
+    run->question.reset(); // its patience goes on: nobody may ever come for the report
     run->report.emplace(std::move(report));
     tellNews(run);
 }

@@ -22,7 +22,7 @@ struct HeldRun {
 using HeldRunPtr = std::shared_ptr<HeldRun>;
 
 // HeldRuns: a question nobody answers within `patience` is refused, and the run is given up: its cell goes on with an
-// EOFError, its result is only in the history. Thread: the event loop's.
+// EOFError, its result is only in the history. A run that ended while its question waited is kept no longer either. Thread: the event loop's.
 class HeldRuns
 {
 public:

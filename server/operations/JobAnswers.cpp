@@ -70,10 +70,11 @@ QJsonArray storedBlocks(const QList<Block> &blocks)
     for (const Block &block : blocks) {
         QJsonObject one{{QStringLiteral("text"), block.text}};
         if (block.kind == Block::Kind::Image) {
-            room -= block.data.size();
             one.insert(QStringLiteral("mime"), QString::fromLatin1(block.mime));
-            if (room >= 0)
+            if (block.data.size() <= room) {
+                room -= block.data.size();
                 one.insert(QStringLiteral("data"), QString::fromLatin1(block.data.toBase64()));
+            }
         }
         stored.append(one);
     }

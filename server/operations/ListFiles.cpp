@@ -46,14 +46,26 @@ QString ageOf(qint64 modifiedNs)
     return seconds < 172'800 ? QStringLiteral("%1 h").arg(seconds / 3600) : QStringLiteral("%1 d").arg(seconds / 86'400);
 }
 
-QString lineOf(const QJsonObject &file, const QString &path)
+// What was handed out last is what is there now, as far as can be told without reading it.
+bool isPresent(const files::StoredFile &stored, const workspace::FileFacts &facts)
+{
+    return stored.size == facts.size && facts.modifiedNs / 1'000'000 < stored.created.toMSecsSinceEpoch();
+}
+
+QString whyNoLink(const Error &error)
+{
+    const bool large = error.code == ErrorCode::TooLarge && !error.details.contains(QStringLiteral("cause"));
+    return large ? QStringLiteral("no link: larger than the store takes") : QStringLiteral("no link: ") + error.message.left(200);
+}
+
+QString lineOf(const QJsonObject &file, const QString &path, const QString &noLink)
 {
     const QString url = file.value(QStringLiteral("download_url")).toString();
     // The ending says the type; without one it is told.
     const QString type = path.section(u'/', -1).contains(u'.') ? QString() : u' ' + file.value(QStringLiteral("mime_type")).toString();
     return QStringLiteral("\n%1 (%2%3, %4 old) %5")
         .arg(shownName(path), file.value(QStringLiteral("size_human")).toString(), type, file.value(QStringLiteral("age")).toString(),
-             url.isEmpty() ? QStringLiteral("no link: larger than the store takes") : url);
+             url.isEmpty() ? noLink : url);
 }
 
 QCoro::Task<Result<Answer>> listFiles(Services *services, Caller caller, QJsonObject arguments)
@@ -95,7 +107,8 @@ QCoro::Task<Result<Answer>> listFiles(Services *services, Caller caller, QJsonOb
     for (const workspace::FileFacts &facts : page->files) {
         const auto it = linked.constFind(facts.path);
         std::optional<files::StoredFile> stored;
-        if (it != linked.cend() && it->size == facts.size) {
+        QString noLink;
+        if (it != linked.cend() && isPresent(*it, facts)) {
             stored = *it;
         } else {
             // Written outside of a run (a background thread) or changed since: hand it out now.
@@ -103,12 +116,14 @@ QCoro::Task<Result<Answer>> listFiles(Services *services, Caller caller, QJsonOb
             const auto fresh = co_await services->files.store(principal, id, space, path);
             if (fresh)
                 stored = *fresh;
+            else
+                noLink = whyNoLink(fresh.error());
         }
         QJsonObject file = fileInfo(*space, id, facts, stored ? &*stored : nullptr, caller.baseUrl);
         file.insert(QStringLiteral("modified"), isoTime(facts.modifiedNs));
         file.insert(QStringLiteral("age"), ageOf(facts.modifiedNs));
         files.append(file);
-        text += lineOf(file, facts.path);
+        text += lineOf(file, facts.path, noLink);
     }
     if (offset + files.size() < page->count)
         text += QStringLiteral("\nshowing %1-%2 of %3; call again with offset=%4")

@@ -196,7 +196,11 @@ QCoro::Task<Result<Answer>> fetchById(Services *services, const Registry *regist
     if (session.isEmpty() || name.isEmpty())
         co_return fail(ErrorCode::InvalidArgument, QStringLiteral("\"%1\" is no id of search.").arg(id.left(200)),
                        QStringLiteral("Call search first and pass the id of one of its results."));
-    const auto existing = services->sessions.existingWorkspace({caller.principal, caller.slug, session});
+    const sessions::SessionKey its{caller.principal, caller.slug, session};
+    const Result<Done> ready = co_await services->sessions.prepare(its);
+    if (!ready)
+        co_return Unexpected<Error>{ready.error()};
+    const auto existing = services->sessions.existingWorkspace(its);
     if (!existing)
         co_return Unexpected<Error>{existing.error()};
     const std::shared_ptr<workspace::Workspace> space = *existing;

@@ -8,6 +8,7 @@ namespace power::operations {
 
 namespace {
 constexpr int kMostZipped = 100'000;
+constexpr int kMostWalked = 200'000; // what a workspace lists at most
 
 Result<Done> mayReadFiles(const Caller &caller)
 {
@@ -77,11 +78,14 @@ QCoro::Task<Result<SessionListing>> matchingFiles(Services *services, Caller cal
     const workspace::Glob wanted = *pattern;
     std::function<Result<SessionListing>()> work = [workspace, wanted, glob, sessionId]() -> Result<SessionListing> {
         SessionListing listing{workspace, {}, sessionId};
-        const auto all = workspace->list(kMostZipped + 1);
+        const auto all = workspace->list(kMostWalked);
         for (const workspace::FileFacts &file : all) {
             if (wanted.matches(file.path))
                 listing.files << file;
         }
+        if (all.size() >= kMostWalked)
+            return fail(ErrorCode::TooLarge, QStringLiteral("Session '%1' has %2 files or more; that many are not looked through.").arg(sessionId).arg(kMostWalked),
+                        QStringLiteral("Pack what is wanted in execute_code (zipfile, tarfile) and download that file."));
         if (listing.files.isEmpty())
             return fail(ErrorCode::NotFound, QStringLiteral("No file of session '%1' matches \"%2\".").arg(sessionId, glob.left(100)),
                         QStringLiteral("list_files shows what there is."));

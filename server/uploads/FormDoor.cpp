@@ -126,6 +126,8 @@ QCoro::Task<Result<QJsonObject>> arriveAll(ContextPtr context, operations::Calle
             error.details.insert(QStringLiteral("arrived"), arrived);
             co_return Unexpected<Error>{error};
         }
+        if (arrived.contains(arrival->facts.path))
+            notes << QStringLiteral("The form has several files named \"%1\": the session has the last one, the others have their links.").arg(arrival->facts.path);
         infos.append(arrival->info);
         arrived.append(arrival->facts.path);
         if (!arrival->note.isEmpty())

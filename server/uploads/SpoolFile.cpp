@@ -1,9 +1,11 @@
 #include "uploads/SpoolFile.h"
 #include "workspace/CopyContent.h"
 #include <QFile>
+#include <QThreadPool>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <functional>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +15,7 @@ using workspace::Descriptor;
 
 namespace {
 constexpr qint64 kLeaveEvery = 8 << 20; // the last sync has little left to do, and few pages wait in memory
+constexpr qint64 kFreedAside = 8 << 20; // bytes whose deletion the event loop would notice
 
 Unexpected<Error> diskFailure(const char *what)
 {
@@ -56,8 +59,16 @@ Result<std::shared_ptr<SpoolFile>> SpoolFile::open(const QString &path)
 
 SpoolFile::~SpoolFile()
 {
-    if (!m_keep)
-        ::unlink(QFile::encodeName(m_path).constData());
+    if (m_keep)
+        return;
+    // The last name and the last descriptor free the blocks: half a second for a gigabyte.
+    std::function<void()> remove = [path = QFile::encodeName(m_path), file = std::make_shared<Descriptor>(std::move(m_file))] {
+        ::unlink(path.constData());
+    };
+    if (m_size > kFreedAside)
+        QThreadPool::globalInstance()->start(std::move(remove));
+    else
+        remove();
 }
 
 Result<Done> SpoolFile::append(QByteArrayView bytes)

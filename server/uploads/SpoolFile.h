@@ -15,7 +15,7 @@ public:
     static Result<std::shared_ptr<SpoolFile>> create(const QString &path);
     // One that is there, to go on behind its end.
     static Result<std::shared_ptr<SpoolFile>> open(const QString &path);
-    // Deletes the file unless keep() was called.
+    // Deletes the file unless keep() was called; a large one a moment later, beside the caller.
     ~SpoolFile();
 
     // All of it or an error; what was written of a part that failed stays. Error: Unavailable (disk full ...).

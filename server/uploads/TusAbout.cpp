@@ -24,10 +24,11 @@ RouteAbout aboutCreating()
                        {"Upload-Length", "header", "Bytes in all.", false, "integer"},
                        {"Upload-Metadata", "header", "filename and session_id, each with its value in base64, separated by commas."},
                        {"Upload-Concat", "header", "partial, or final; with the parts' URLs."},
+                       {"Upload-Checksum", "header", "Of the body, as for PATCH; after a wrong one nothing was begun."},
                        {"session_id", "query", "The session, instead of the metadata's."}},
             .bodyType = kPieceType,
             .replies = {{201, "Begun; Location is the upload's URL, Upload-Offset what was taken of the body."},
-                        noKey, otherVersion, {413, "Above MAX_UPLOAD_MB."}, {503, "The disk is full."}}};
+                        noKey, otherVersion, {413, "Above MAX_UPLOAD_MB."}, {460, "The checksum does not fit."}, {503, "The disk is full."}}};
 }
 
 RouteAbout aboutAppending()

@@ -36,6 +36,22 @@ void refuse(const ExchangePtr &exchange, const Error &error, int status = 0)
     exchange->reply(std::move(response));
 }
 
+// A checksum that does not fit has a status of its own.
+void refuseBody(const ExchangePtr &exchange, const Error &error)
+{
+    const bool mismatch = error.details.value(QStringLiteral("cause")).toString() == u"checksum_mismatch";
+    refuse(exchange, error, mismatch ? kMismatch : 0);
+}
+
+// Of the request's body; null when none was sent. Error: InvalidArgument.
+Result<std::shared_ptr<Checksum>> checksumOf(const http::Request &request)
+{
+    const QByteArray sent = request.headers.value("Upload-Checksum");
+    if (sent.isEmpty())
+        return std::shared_ptr<Checksum>();
+    return Checksum::read(sent);
+}
+
 // The protocol's version and the caller. False: answered.
 bool enter(const Context &context, const ExchangePtr &exchange, operations::Caller *caller)
 {
@@ -223,6 +239,9 @@ QCoro::Task<> create(ContextPtr context, ExchangePtr exchange)
     Result<TusUpload> wanted = readCreation(*context, request, caller);
     if (!wanted)
         co_return refuse(exchange, wanted.error());
+    const Result<std::shared_ptr<Checksum>> sum = checksumOf(request);
+    if (!sum)
+        co_return refuse(exchange, sum.error());
     QList<TusTurnPtr> parts;
     if (wanted->kind == TusUpload::Kind::Joined) {
         const QByteArray concat = wanted->joinedOf;
@@ -244,20 +263,19 @@ QCoro::Task<> create(ContextPtr context, ExchangePtr exchange)
     Result<Done> done = Done{};
     if (!parts.isEmpty()) {
         done = co_await context->resumable.join(turn, parts);
-        if (!done) {
-            const Result<Done> removed = co_await context->resumable.remove(turn);
-            co_return refuse(exchange, removed ? done.error() : removed.error());
-        }
-        for (const TusTurnPtr &part : std::as_const(parts))
-            context->resumable.shorten(*part, std::chrono::seconds(kPartLife));
     } else if (request.headers.value("Content-Type").toLower() == kBodyType) {
-        const std::shared_ptr<Checksum> none;
-        done = co_await receive(context, exchange, turn, none);
+        const std::shared_ptr<Checksum> checksum = *sum;
+        done = co_await receive(context, exchange, turn, checksum);
     }
     if (done)
         done = co_await deliver(context, caller, turn);
-    if (!done)
-        co_return refuse(exchange, done.error());
+    if (!done) { // nobody was told its URL: it could only wait for its end
+        const Result<Done> removed = co_await context->resumable.remove(turn);
+        Q_UNUSED(removed);
+        co_return refuseBody(exchange, done.error());
+    }
+    for (const TusTurnPtr &part : std::as_const(parts))
+        context->resumable.shorten(*part, std::chrono::seconds(kPartLife));
     Response response = tusAnswer(201);
     response.headers.add("Location", locationOf(request, turn->upload().id));
     addState(*context, *turn, response);
@@ -286,13 +304,10 @@ QCoro::Task<> append(ContextPtr context, ExchangePtr exchange)
     const Result<qint64> offset = readCount(request.headers.value("Upload-Offset"), "Upload-Offset");
     if (!offset)
         co_return refuse(exchange, offset.error());
-    std::shared_ptr<Checksum> checksum;
-    if (const QByteArray sent = request.headers.value("Upload-Checksum"); !sent.isEmpty()) {
-        const auto read = Checksum::read(sent);
-        if (!read)
-            co_return refuse(exchange, read.error());
-        checksum = *read;
-    }
+    const Result<std::shared_ptr<Checksum>> sum = checksumOf(request);
+    if (!sum)
+        co_return refuse(exchange, sum.error());
+    const std::shared_ptr<Checksum> checksum = *sum;
     const QString principal = caller.principal;
     const TusTurnPtr turn = co_await turnOf(context, exchange, principal);
     if (!turn)
@@ -305,11 +320,10 @@ QCoro::Task<> append(ContextPtr context, ExchangePtr exchange)
     Result<Done> done = Done{};
     if (!turn->upload().delivered)
         done = co_await receive(context, exchange, turn, checksum);
-    const bool mismatch = !done && done.error().details.value(QStringLiteral("cause")).toString() == u"checksum_mismatch";
     if (done)
         done = co_await deliver(context, caller, turn);
     if (!done)
-        co_return refuse(exchange, done.error(), mismatch ? kMismatch : 0);
+        co_return refuseBody(exchange, done.error());
     Response response = tusAnswer(204);
     addState(*context, *turn, response);
     if (!exchange->isAnswered())

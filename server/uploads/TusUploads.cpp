@@ -93,7 +93,12 @@ TusTurn::~TusTurn()
         if (next.isResolved())
             continue; // gave up
         m_entry->taken = true; // handed over
-        QMetaObject::invokeMethod(qApp, [next] { next.resolve(Done{}); }, Qt::QueuedConnection);
+        QMetaObject::invokeMethod(qApp, [next, entry = m_entry] {
+            if (next.isResolved())
+                const TusTurn nobodys(entry); // gave up meanwhile: to the next one
+            else
+                next.resolve(Done{});
+        }, Qt::QueuedConnection);
         return;
     }
 }

@@ -2,12 +2,28 @@
 #include "base/Ids.h"
 #include "workspace/Beneath.h"
 #include "workspace/CopyContent.h"
+#include <QUuid>
 #include <cerrno>
 #include <fcntl.h>
 #include <unistd.h>
 
 namespace power::workspace
 {
+
+namespace
+{
+const char temporaryPrefix[] = ".power-";
+
+QByteArray temporaryName()
+{
+    return temporaryPrefix + newUuid().toLatin1();
+}
+} // namespace
+
+bool isTemporaryName(const QByteArray &name)
+{
+    return name.startsWith(temporaryPrefix) && name.size() == 43 && !QUuid::fromString(name.mid(7)).isNull();
+}
 
 Result<std::unique_ptr<Workspace::Writer>> FileWriter::create(int root, const QByteArray &relative,
                                                               const QString &shown, const SessionPlace &place,
@@ -24,7 +40,7 @@ Result<std::unique_ptr<Workspace::Writer>> FileWriter::create(int root, const QB
     if (::fstatat(directory, writer->m_name.constData(), &present, AT_SYMLINK_NOFOLLOW) == 0 &&
         S_ISDIR(present.st_mode))
         return failed(EISDIR);
-    const QByteArray temporary = ".power-" + newUuid().toLatin1();
+    const QByteArray temporary = temporaryName();
     const int file = openBeneath(directory, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
     if (file < 0) return failed(-file);
     writer->m_file = Descriptor(file);
@@ -54,7 +70,7 @@ Result<Done> FileWriter::write(QByteArrayView bytes)
 Result<Done> FileWriter::adopt(int file)
 {
     const QByteArray source = "/proc/self/fd/" + QByteArray::number(file);
-    const QByteArray second = ".power-" + newUuid().toLatin1();
+    const QByteArray second = temporaryName();
     const int held = ::fcntl(file, F_DUPFD_CLOEXEC, 0);
     if (held < 0) return Unexpected<Error>{fileError(errno, m_shown)};
     Descriptor again(held);

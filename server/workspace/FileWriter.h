@@ -6,6 +6,9 @@
 namespace power::workspace
 {
 
+// Whether a file of that name (without its directory) is one that a writer has not finished.
+bool isTemporaryName(const QByteArray &name);
+
 class FileWriter : public Workspace::Writer
 {
 public:

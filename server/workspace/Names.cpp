@@ -1,6 +1,7 @@
 #include "workspace/Names.h"
 #include <QDateTime>
 #include <QStringList>
+#include <atomic>
 
 namespace power::workspace
 {
@@ -109,6 +110,17 @@ Result<QString> insideRoot(const QString &rest, const QString &given, const Path
             .arg(shortened(given), path->left(slash), rule.sessionId),
         QStringLiteral("Pass session_id=\"%1\", or use a file of this session.").arg(path->left(slash)));
 }
+
+// Two within one second (a form with .env and .gitignore) are two files.
+QString namelessFile()
+{
+    static std::atomic<qint64> last{0};
+    qint64 before = last.load(), stamp = 0;
+    do
+        stamp = qMax(QDateTime::currentSecsSinceEpoch(), before + 1);
+    while (!last.compare_exchange_weak(before, stamp));
+    return QStringLiteral("file_%1").arg(stamp);
+}
 } // namespace
 
 QString uploadName(const QString &given)
@@ -122,7 +134,7 @@ QString uploadName(const QString &given)
     }
     name = name.trimmed();
     if (name.isEmpty() || name.startsWith(u'.'))
-        return QStringLiteral("file_%1").arg(QDateTime::currentSecsSinceEpoch());
+        return namelessFile();
     if (name.toUtf8().size() > 255) {
         const qsizetype dot = name.lastIndexOf(u'.');
         const QString extension = dot > 0 && name.size() - dot <= 16 ? name.mid(dot) : QString();

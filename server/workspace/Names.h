@@ -9,7 +9,7 @@ namespace power::workspace
 
 // The name an uploaded or fetched file gets: the last path part ('/' and '\'), control characters and lone
 // surrogates taken out, at most 255 bytes of UTF-8 with its extension kept; a leading dot or nothing left
-// gives "file_<seconds since the epoch>".
+// gives "file_<seconds since the epoch>", a number that no other name of this process got.
 QString uploadName(const QString &given);
 
 struct PathRule {

@@ -1,6 +1,7 @@
 #include "base/Ids.h"
 #include "base/Log.h"
 #include "workspace/Beneath.h"
+#include "workspace/FileWriter.h"
 #include "workspace/SessionDirectory.h"
 #include "workspace/Uids.h"
 #include "workspace/Walk.h"
@@ -9,6 +10,7 @@
 #include <QRegularExpression>
 #include <cerrno>
 #include <cstring>
+#include <dirent.h>
 #include <fcntl.h>
 #include <mutex>
 #include <optional>
@@ -75,6 +77,7 @@ public:
 private:
     Result<Descriptor> directory(const QByteArray &below, std::optional<quint32> &uid);
     void collectUids();
+    void removeHalfWritten();
     bool mayChown() const;
 
     mutable std::mutex m_lock;
@@ -111,6 +114,7 @@ Result<Done> WorkspaceRoot::start(const QString &root, quint32 uidBase)
     m_uids = *range;
     if (!mayChown()) m_uids.reset();
     collectUids();
+    removeHalfWritten();
     const int trash = makeDirectoryBeneath(m_root.get(), ".trash", uid_t(-1), 0);
     if (trash < 0)
         return diskFailure(QStringLiteral("The sandbox directory \"%1\" cannot be written").arg(root),
@@ -134,6 +138,29 @@ void WorkspaceRoot::collectUids()
         const bool group =
             path.isEmpty() || path == ".scratch" || path.startsWith(".scratch/") || path.startsWith('.');
         return group && facts.st_uid == ::geteuid();
+    };
+    walk(m_root.get(), {}, visitor);
+}
+
+// What writers of a server that was killed have left: nobody lists it, but it counts as the session's. Uploads and fetches
+// write at the top of its directory; the one of a file further down is found by no walk that a start could pay for.
+void WorkspaceRoot::removeHalfWritten()
+{
+    const auto clear = [](int directory) {
+        DIR *stream = ::fdopendir(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        while (const dirent *entry = stream ? ::readdir(stream) : nullptr) {
+            if (isTemporaryName(entry->d_name)) ::unlinkat(directory, entry->d_name, 0);
+        }
+        if (stream) ::closedir(stream);
+    };
+    WalkVisitor visitor;
+    visitor.everything = true;
+    visitor.directory = [&clear](const QByteArray &path, int directory, const struct stat &) {
+        // Above the sessions: the root, ".<slug>", ".scratch" and its slugs.
+        const bool scratch = path == ".scratch" || path.startsWith(".scratch/");
+        const bool above = path.isEmpty() || (path.startsWith('.') && path.count('/') < (scratch ? 2 : 1) && path != ".trash");
+        if (!above && !path.startsWith(".trash")) clear(directory);
+        return above;
     };
     walk(m_root.get(), {}, visitor);
 }

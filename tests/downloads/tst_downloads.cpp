@@ -119,6 +119,11 @@ private Q_SLOTS:
         const QByteArray tag = part.field("ETag");
         QCOMPARE(ask("GET", file.downloadPath(), "If-None-Match: " + tag + "\r\n").status, 304);
         QCOMPARE(ask("GET", file.downloadPath(), "If-Range: \"other\"\r\nRange: bytes=0-4\r\n").status, 200);
+        const auto whole = ask("HEAD", file.downloadPath(), "Range: bytes=0-4\r\n"); // parts are for GET
+        QCOMPARE(whole.status, 200);
+        QCOMPARE(whole.field("Content-Length"), QByteArray("100008"));
+        QCOMPARE(ask("GET", file.downloadPath(), "If-Match: \"other\"\r\nRange: bytes=0-4\r\n").status, 412);
+        QCOMPARE(ask("GET", file.downloadPath(), "If-Match: " + tag + "\r\nRange: bytes=0-4\r\n").status, 206);
     }
 
     void severalRanges()

@@ -46,6 +46,7 @@ private Q_SLOTS:
         };
         row("", ByteRanges::Whole, 0, 0);
         row("bytes=0-9", ByteRanges::Parts, 0, 10);
+        row("Bytes=90-", ByteRanges::Parts, 90, 10);
         row("bytes=90-", ByteRanges::Parts, 90, 10);
         row("bytes=90-1000", ByteRanges::Parts, 90, 10);
         row("bytes=-10", ByteRanges::Parts, 90, 10);
@@ -81,6 +82,8 @@ private Q_SLOTS:
         QVERIFY(matchesTag("*", "\"a\""));
         QVERIFY(!matchesTag("", "\"a\""));
         QVERIFY(!matchesTag("\"b\"", "\"a\""));
+        QVERIFY(mayServe("", "\"a\"") && mayServe("*", "\"a\"") && mayServe("\"b\", \"a\"", "\"a\""));
+        QVERIFY(!mayServe("\"b\"", "\"a\"") && !mayServe("W/\"a\"", "\"a\""));
     }
 
     void scriptableTypesAreSandboxed()

@@ -27,6 +27,7 @@ class ScriptedServer : public QTcpServer
 {
 public:
     std::function<void(const QByteArray &path, QTcpSocket *)> answer;
+    std::function<void(QTcpSocket *)> hello; // instead: at the first bytes, whatever they are
     QByteArrayList requests;
     QSslConfiguration tls;
 
@@ -49,6 +50,7 @@ protected:
         connect(socket, &QTcpSocket::readyRead, socket, [this, socket] {
             const QByteArray head = socket->property("head").toByteArray() + socket->readAll();
             socket->setProperty("head", head);
+            if (hello) return hello(socket);
             if (!head.contains("\r\n\r\n")) return;
             requests << head;
             if (answer) answer(head.split(' ').value(1), socket);
@@ -463,6 +465,15 @@ private Q_SLOTS:
         QVERIFY(run(request(m_server->url("/x"))));
         QCOMPARE(m_body, data);
         QVERIFY(!run(request(m_server->url("/cut"))));
+        // Servers that take the ending for a coding: the packed file is what its name says.
+        QVERIFY(run(request(m_server->url("/numbers.csv.gz"))));
+        QCOMPARE(m_body, gzipped(data));
+    }
+    void oldFileNames()
+    {
+        m_server->answer = [](const QByteArray &, QTcpSocket *socket) { say(socket, "200 OK\r\nContent-Disposition: attachment; filename=\"caf\xe9.csv\"", "x"); };
+        QVERIFY(run(request(m_server->url("/x"))));
+        QCOMPARE(m_head.fileName, QStringLiteral("café.csv"));
     }
 
     void timeoutsAndBrokenTransfers()
@@ -587,6 +598,46 @@ private Q_SLOTS:
         };
         QVERIFY(!run(request(m_server->url("/x"))));
     }
+    // A server may give less than was asked for: that is not the end of the file.
+    void lessThanAskedFor()
+    {
+        m_server->answer = [this](const QByteArray &, QTcpSocket *socket) {
+            const qsizetype asked = m_server->requests.size();
+            if (asked == 1) {
+                socket->write("HTTP/1.1 200 OK\r\nETag: \"1\"\r\nContent-Length: 8\r\n\r\nhalf");
+                socket->disconnectFromHost();
+            } else {
+                say(socket, asked == 2 ? "206 Partial Content\r\nETag: \"1\"\r\nContent-Range: bytes 4-5/8" : "206 Partial Content\r\nETag: \"1\"\r\nContent-Range: bytes 6-7/8",
+                    asked == 2 ? "re" : "st");
+            }
+        };
+        const auto got = run(request(m_server->url("/x")));
+        QVERIFY2(got.ok(), got ? "" : qPrintable(got.error().text()));
+        QCOMPARE(m_body, QByteArray("halfrest"));
+        QCOMPARE(got->bytes, 8);
+    }
+    // An address that is silent is not the only one.
+    void silentAddress()
+    {
+        QTcpServer silent;
+        QVERIFY(silent.listen(QHostAddress(QStringLiteral("127.0.0.2")), m_server->serverPort()));
+        bool asked = false;
+        m_server->hello = [&asked](QTcpSocket *socket) {
+            asked = true;
+            socket->abort();
+        };
+        const QString origin = m_server->origin("https", "two.example");
+        const auto both = [](QString, std::chrono::milliseconds, CancelToken) { return lookedUp(QStringLiteral("127.0.0.2,127.0.0.1")); };
+        FetchRequest made = request(QUrl(origin));
+        made.connectTimeout = std::chrono::milliseconds(300);
+        QVERIFY(!run(std::move(made), {origin}, both));
+        QVERIFY(asked);
+        made = request(QUrl(origin));
+        made.connectTimeout = std::chrono::milliseconds(300);
+        const auto one = run(std::move(made), {origin}, [](QString, std::chrono::milliseconds, CancelToken) { return lookedUp(QStringLiteral("127.0.0.2")); });
+        QVERIFY(!one);
+        QCOMPARE(one.error().code, ErrorCode::Timeout);
+    }
     // A server that drips for ever is left at the deadline, although bytes come all the time.
     void totalTime()
     {
@@ -667,6 +718,8 @@ private Q_SLOTS:
         row("https://docs.google.com/spreadsheets/d/1AbC/export?format=csv&gid=2", "");
         row("https://docs.google.com/spreadsheets/d/e/2PACX-1/pubhtml", "https://docs.google.com/spreadsheets/d/e/2PACX-1/pub?output=xlsx", "xlsx");
         row("https://docs.google.com/spreadsheets/d/e/2PACX-1/pub?output=csv", "https://docs.google.com/spreadsheets/d/e/2PACX-1/pub?output=csv", "csv");
+        row("https://docs.google.com/spreadsheets/u/1/d/1AbC/edit", "https://docs.google.com/spreadsheets/d/1AbC/export?format=xlsx", "xlsx");
+        row("https://docs.google.com/a/example.org/document/d/1AbC/edit", "https://docs.google.com/document/d/1AbC/export?format=docx", "docx");
         row("https://docs.google.com/document/d/1AbC/edit", "https://docs.google.com/document/d/1AbC/export?format=docx", "docx");
         row("https://docs.google.com/presentation/d/1AbC/edit#slide=id.p", "https://docs.google.com/presentation/d/1AbC/export/pptx", "pptx");
         row("https://www.dropbox.com/scl/fi/abc/data.xlsx?rlkey=k1&st=x&dl=0", "https://www.dropbox.com/scl/fi/abc/data.xlsx?rlkey=k1&st=x&dl=1");

@@ -132,6 +132,20 @@ private Q_SLOTS:
         QVERIFY(run->report);
     }
 
+    // Its time limit ends the cell while the question waits, and nobody ever comes back.
+    void endsBeforeTheAnswer()
+    {
+        HeldRuns runs;
+        runs.patience = std::chrono::milliseconds(50);
+        const HeldRunPtr run = begin(runs);
+        ask("?");
+        const InputNeed need = runs.need(run);
+        m_cell->end.resolve(3);
+        QVERIFY(run->report);
+        QCOMPARE(runs.find(run->id, QStringLiteral("owner")), run); // who does come gets the report
+        QTRY_COMPARE(runs.count(), 0);
+    }
+
     void theDoorGivesUp()
     {
         HeldRuns runs;

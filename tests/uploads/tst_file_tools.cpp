@@ -90,6 +90,18 @@ void TestFileTools::listed()
     QCOMPARE(page.text.count(QStringLiteral(" old) ")), 2);
     QVERIFY2(page.text.contains(QStringLiteral("call again with offset=3")), qPrintable(page.text));
     QVERIFY(ask("list_files", {{QStringLiteral("pattern"), QString(300, u'*')}}).isError);
+    // Written beside every run and as long as before: the link is of what is there now.
+    QFile changed(m_server.dataDirectory() + QStringLiteral("/sandbox/files/no-ending"));
+    QVERIFY(changed.open(QIODevice::ReadWrite));
+    const QByteArray before = changed.readAll();
+    const auto linked = [this] {
+        const ToolAnswer one = ask("list_files", {{QStringLiteral("pattern"), QStringLiteral("no-ending")}});
+        return m_server.http("GET", QUrl(one.text.mid(one.text.indexOf(QStringLiteral("http"))).section(u'\n', 0, 0).trimmed()).path());
+    };
+    QCOMPARE(linked(), before);
+    QVERIFY(changed.seek(0) && changed.write("PLAIN") == 5 && changed.flush());
+    QCOMPARE(linked(), QByteArray("PLAIN"));
+    QVERIFY(changed.seek(0) && changed.write(before) == 5 && changed.flush());
 }
 
 void TestFileTools::textInParts()
@@ -101,6 +113,11 @@ void TestFileTools::textInParts()
     QVERIFY2(middle.text.contains(QStringLiteral("\n\nline 20001\nline 20002\nline 20003\n\n[lines 20001-20003; more with offset=20003]")), qPrintable(middle.text));
     const ToolAnswer end = fetch(QStringLiteral("long.txt"), {{QStringLiteral("offset"), 29'998}});
     QVERIFY2(end.text.contains(QStringLiteral("line 30000\n\n[from line 29999 to the end]")), qPrintable(end.text));
+    QFile large(m_server.dataDirectory() + QStringLiteral("/sandbox/files/large.log"));
+    QVERIFY(large.open(QIODevice::WriteOnly) && large.write(QByteArray(1 << 20, '\n')) > 0 && large.resize(65 << 20));
+    const ToolAnswer beyond = fetch(QStringLiteral("large.log"), {{QStringLiteral("offset"), 2'000'000}, {QStringLiteral("encoding"), QStringLiteral("text")}});
+    QVERIFY2(beyond.text.contains(QStringLiteral("only the first 64.0 MB of the file are looked through")), qPrintable(beyond.text.right(300)));
+    QVERIFY(large.remove());
     const ToolAnswer lines = fetch(QStringLiteral("data.csv"), {{QStringLiteral("limit"), 2}});
     QVERIFY2(lines.text.contains(QStringLiteral("date,amount,vendor,n\n2026-01-01,0.0,")), qPrintable(lines.text));
     const ToolAnswer small = fetch(QStringLiteral("no-ending"), {{QStringLiteral("encoding"), QStringLiteral("base64")}});
@@ -145,6 +162,18 @@ void TestFileTools::pictures()
     QVERIFY2(big.text.contains(QStringLiteral("2600 x 1800 pixels, shown smaller")), qPrintable(big.text));
     QVERIFY(seen.loadFromData(big.images.value(0)));
     QCOMPARE(seen.size(), QSize(1024, 709));
+    // A photo of a camera held upright, and 16 bits of grey.
+    const ToolAnswer made = m_server.run(QStringLiteral(
+        "photo = Image.effect_noise((3000, 2000), 90); exif = Image.Exif(); exif[0x0112] = 6\n"
+        "photo.save('upright.jpg', quality=98, exif=exif)\n"
+        "grey = np.random.default_rng(1).integers(0, 256, (1500, 2000), 'uint16'); grey[:, 1000:] += 40000; Image.fromarray(grey).save('grey.tiff')"), QStringLiteral("files"));
+    QVERIFY2(!made.isError, qPrintable(made.text));
+    const ToolAnswer upright = ask("view_file", {{QStringLiteral("filename"), QStringLiteral("upright.jpg")}});
+    QVERIFY2(upright.text.contains(QStringLiteral("2000 x 3000 pixels")) && seen.loadFromData(upright.images.value(0)), qPrintable(upright.text));
+    QCOMPARE(seen.size(), QSize(683, 1024));
+    const ToolAnswer grey = ask("view_file", {{QStringLiteral("filename"), QStringLiteral("grey.tiff")}});
+    QVERIFY2(seen.loadFromData(grey.images.value(0)), qPrintable(grey.text));
+    QVERIFY(qGray(seen.pixel(100, 400)) < 30 && qGray(seen.pixel(900, 400)) > 225);
 }
 
 // Every form in which answers name a file, and the forms models make of them.

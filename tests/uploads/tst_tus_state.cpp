@@ -30,6 +30,7 @@ private Q_SLOTS:
     void leftovers();
     void expires();
     void exclusive();
+    void handedToNobody();
     void manyDelivered();
     void headers();
 
@@ -164,6 +165,23 @@ void TestTusState::exclusive()
     first.reset();
     QTRY_COMPARE(got, 1);
     QVERIFY(second && !second->interrupted().isCancelled());
+}
+
+// Who waited gave up in the very moment in which it was given the turn: the next one gets it.
+void TestTusState::handedToNobody()
+{
+    QTemporaryDir directory;
+    TusUploads uploads(config(directory));
+    QVERIFY(uploads.start().ok());
+    TusTurnPtr turn = made(uploads, 10);
+    const QString id = turn->upload().id;
+    const std::shared_ptr<TusTurn::Entry> entry = turn->entry();
+    const OneShot<Done> impatient;
+    entry->waiting.push_back(impatient);
+    turn.reset();
+    impatient.resolve(fail(ErrorCode::Timeout, QStringLiteral("waited long enough")));
+    QTRY_VERIFY(!entry->taken);
+    QVERIFY(again(uploads, id).ok());
 }
 
 void TestTusState::headers()

@@ -57,6 +57,7 @@ private Q_SLOTS:
     void interrupted();
     void takenOver();
     void checksum();
+    void creationWithBody();
     void joined();
     void refused_data();
     void refused();
@@ -126,6 +127,13 @@ void TestUploads::form()
     QCOMPARE(content(QStringLiteral("form"), QStringLiteral("data.bin")), QByteArray("new"));
     const ToolAnswer read = m_server.run(QStringLiteral("print(open('data.bin').read(), pd.read_csv('two.csv').shape)"), QStringLiteral("form"));
     QVERIFY2(read.text.contains(QStringLiteral("new (1, 2)")), qPrintable(read.text));
+    // Two files without a usable name are two files; of two with one name the answer tells.
+    const RawClient::Answer hidden = sendForm(part("name=a; filename=\".env\"", "env") + part("name=b; filename=\".gitignore\"", "git")
+                                                  + part("name=c; filename=\"x/same.txt\"", "1") + part("name=d; filename=\"y/same.txt\"", "2") + "--XX--",
+                                              "?session_id=hidden");
+    const QJsonObject told = QJsonDocument::fromJson(hidden.body).object();
+    QCOMPARE(QDir(m_server.dataDirectory() + QStringLiteral("/sandbox/hidden")).entryList(QDir::Files).size(), 3);
+    QVERIFY2(told.value(QStringLiteral("notes")).toArray().first().toString().contains(QStringLiteral("same.txt")), hidden.body.constData());
     // JSON on the same route, as published.
     int status = 0;
     m_server.http("POST", QStringLiteral("/api/files/upload"), "{\"filename\":\"j.txt\",\"content_base64\":\"aGk=\",\"session_id\":\"form\"}", &status);
@@ -309,6 +317,35 @@ void TestUploads::checksum()
     QCOMPARE(append(path, 400'000, second, {{"Upload-Checksum", "none AAAA"}}).status, 400);
     QCOMPARE(append(path, 400'000, second, sum("sha256", second, QCryptographicHash::Sha256)).status, 204);
     QCOMPARE(content(QStringLiteral("tus"), QStringLiteral("sum.bin")), data);
+}
+
+// The first bytes come with the creation: checked as those of a PATCH are. Nothing is left of one that failed, because
+// nobody was told where it is.
+void TestUploads::creationWithBody()
+{
+    const QByteArray data = randomBytes(300'000, 9);
+    const QDir spool(m_server.dataDirectory() + QStringLiteral("/uploads"));
+    const auto create = [&](const QByteArray &name, qint64 length, const QByteArray &sum) {
+        const Fields fields{{"Upload-Length", QByteArray::number(length)}, {"Upload-Checksum", sum}, {"Content-Type", "application/offset+octet-stream"},
+                            {"Upload-Metadata", "filename " + name.toBase64() + ",session_id " + QByteArray("tus").toBase64()}};
+        return ask(head("POST", "/api/uploads", fields, data.size()) + data);
+    };
+    const QByteArray right = "sha1 " + QCryptographicHash::hash(data, QCryptographicHash::Sha1).toBase64();
+    const qsizetype before = spool.entryList(QDir::Files).size();
+    const RawClient::Answer wrong = create("wrong.bin", data.size(), "sha1 " + QByteArray(20, 'x').toBase64());
+    QCOMPARE(wrong.status, 460);
+    QCOMPARE(wrong.field("Location"), QByteArray());
+    QCOMPARE(create("wrong.bin", data.size(), "none AAAA").status, 400);
+    QCOMPARE(create("wrong.bin", data.size() - 1, right).status, 413);
+    QVERIFY(!QFile::exists(m_server.dataDirectory() + QStringLiteral("/sandbox/tus/wrong.bin")));
+    QTRY_COMPARE(spool.entryList(QDir::Files).size(), before);
+    QCOMPARE(create("whole.bin", data.size(), right).status, 201);
+    QCOMPARE(content(QStringLiteral("tus"), QStringLiteral("whole.bin")), data);
+    const RawClient::Answer begun = create("more.bin", data.size() + 4, right);
+    QCOMPARE(begun.status, 201);
+    QCOMPARE(begun.field("Upload-Offset"), QByteArray::number(data.size()));
+    QCOMPARE(append("/api/" + begun.field("Location"), data.size(), "more").status, 204);
+    QCOMPARE(content(QStringLiteral("tus"), QStringLiteral("more.bin")), data + "more");
 }
 
 void TestUploads::joined()

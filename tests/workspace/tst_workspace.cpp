@@ -335,6 +335,11 @@ private Q_SLOTS:
             QCOMPARE(got, name);
     }
 
+    void filesWithoutNamesAreDifferent()
+    {
+        QVERIFY(uploadName(QStringLiteral(".env")) != uploadName(QStringLiteral(".gitignore")));
+    }
+
     // POWER_TEST_FULL=1: 10,000 names.
     void randomUnicodeNamesRoundTrip()
     {
@@ -421,6 +426,25 @@ private Q_SLOTS:
         int status = 0;
         QCOMPARE(::waitpid(child, &status, 0), child);
         QCOMPARE(WEXITSTATUS(status), 0);
+    }
+
+    // What a killed server left half-written goes with the next start; nothing else of that kind of name does.
+    void clearsHalfWrittenFiles()
+    {
+        const QString half = QStringLiteral("/.power-0b6ee0a4-9a52-4b8c-8f39-6a1b0a7d8b01"), own = QStringLiteral("/.power-notes");
+        const auto mine = session(QStringLiteral("a"));
+        const auto theirs = *m_all->openSession(QStringLiteral("abcdef"), QStringLiteral("b"));
+        const QStringList places{mine->hostPath(), mine->scratchPath(), theirs->hostPath(), theirs->scratchPath()};
+        for (const QString &place : places) {
+            for (const QString &name : {half, own}) {
+                QFile file(place + name);
+                QVERIFY(file.open(QIODevice::WriteOnly) && file.write("x") == 1);
+            }
+        }
+        const auto again = Workspaces::open(m_all->root());
+        QVERIFY(again.ok());
+        for (const QString &place : places)
+            QVERIFY2(!QFile::exists(place + half) && QFile::exists(place + own), qPrintable(place));
     }
 
     void removesEverything()
