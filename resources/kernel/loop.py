@@ -33,9 +33,9 @@ def prepare():
         pandas.set_option("display.width", 160)  # nobody's terminal is 80 columns wide here
         pandas.set_option("display.max_columns", 20)  # as in a notebook: wide frames are wrapped, not cut to a terminal's width
     settings.prepare()
-    from power_kernel import tasks  # compiled before the fork
+    from power_kernel import tablequery, tasks  # compiled before the fork
 
-    tasks.handlers
+    tasks.handlers, tablequery.rows
     try:
         from power_kernel import snapreader
 
@@ -173,9 +173,13 @@ def run(session, meta, code):
 def task(session, meta):
     from power_kernel import tasks
 
+    notes = []
+    display.begin(meta["run"], 0, notes)
     arm_signals()
     done, blob = tasks.run(session, meta)
-    send_done(meta["run"], done, blob, [])
+    display.end()
+    asks.settle()
+    send_done(meta["run"], done, blob, notes)
 
 
 def main(info):

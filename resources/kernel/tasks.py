@@ -1,15 +1,10 @@
 """Built-in work on a session's variables: the frames list and SQL over frames."""
 import json
-import os
-import re
-import select
-import signal
 import sys
 
 import _power
 from power_kernel import jsonsafe, names, tracebacks
-
-MAX_ANSWER = 32 << 20
+from power_kernel.apart import Refused
 
 
 def is_frame(value):
@@ -44,85 +39,10 @@ def frames(session, _):
     return json.dumps({"frames": found}).encode()
 
 
-def select_rows(session, sql, limit, offset):
-    """Runs in a forked child."""
-    import duckdb
-
-    connection = duckdb.connect(":memory:", config={"threads": 1})
-    words = set(re.findall(r"\w+", sql))
-    for name, value in names.user_variables(session.namespace):
-        if name in words and is_frame(value):
-            connection.register(name, value)
-    cursor = connection.execute(sql)
-    if cursor.description is None:
-        return {"columns": [], "data": [], "row_count": 0, "has_more": False}
-    head = [column[0] for column in cursor.description]
-    while offset > 0:
-        skipped = len(cursor.fetchmany(min(offset, 10_000)))
-        if not skipped:
-            break
-        offset -= skipped
-    rows = cursor.fetchmany(limit + 1)
-    data = [[jsonsafe.safe(cell, 4) for cell in row] for row in rows[:limit]]
-    return {"columns": head, "data": data, "row_count": len(data), "has_more": len(rows) > limit}
-
-
-def child(write, work):
-    """The forked side: one byte of verdict, then JSON."""
-    try:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        text = b"+" + json.dumps(work(), allow_nan=False).encode()
-    except BaseException as error:
-        text = b"-" + json.dumps({"name": type(error).__name__, "value": tracebacks.message(error)}).encode()
-    view = memoryview(text)
-    while view:
-        view = view[os.write(write, view) :]
-    os._exit(0)
-
-
-def forked(work):
-    """Result of work() from a forked child, so that DuckDB's pool never lives in the kernel."""
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(read)
-        child(write, work)
-    os.close(write)
-    parts, size = [], 0
-    try:
-        while True:
-            select.select([read], [], [])
-            part = os.read(read, 1 << 20)
-            if not part:
-                break
-            size += len(part)
-            if size > MAX_ANSWER:
-                raise ValueError("the answer is above 32 MB: ask for fewer rows or columns")
-            parts.append(part)
-    finally:
-        os.close(read)
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        os.waitpid(pid, 0)
-    text = b"".join(parts)
-    if text[:1] == b"+":
-        return text[1:]
-    if text[:1] == b"-":
-        raise Refused(json.loads(text[1:]))
-    raise MemoryError("the query's process was killed, most likely for its memory")
-
-
-class Refused(Exception):
-    """An error told by the forked child: {"name", "value"}."""
-
-
 def query(session, meta):
-    sql = str(meta.get("sql", ""))
-    limit = min(max(int(meta.get("limit") or 100), 1), 10_000)
-    offset = max(int(meta.get("offset") or 0), 0)
-    return forked(lambda: select_rows(session, sql, limit, offset))
+    from power_kernel import tablequery
+
+    return tablequery.rows(session.namespace, meta)
 
 
 def restore(session, meta):

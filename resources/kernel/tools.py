@@ -11,7 +11,9 @@ DOC = """What the server does for your code while a cell runs. There is no netwo
 server itself, with the rights of whoever runs the cell, and each is recorded in the session's history.
 
     import power
-    df = pd.read_csv(power.fetch("https://example.org/data.csv"))
+    df = power.load(power.fetch("https://example.org/data.csv"))
+    power.store(df, "sales")                # a dataset: outlives the session
+    top = power.query("SELECT region, SUM(amount) AS total FROM sales GROUP BY region")
     for done, part in enumerate(parts):
         power.progress(done, len(parts), "fitting")
 
@@ -85,9 +87,17 @@ class Power(types.ModuleType):
 
 
 def load(module):
-    for tool in asks.call("", {}):
-        setattr(module, tool["name"], function_of(tool))
-        module.__all__.append(tool["name"])
+    from power_kernel import tableload, tablequery, tablestore
+
+    declared = {tool["name"]: function_of(tool) for tool in asks.call("", {}) if tool["name"][:1] != "_"}
+    # In front of the server's own: what works on variables.
+    declared["load"], declared["query"] = tableload.load, tablequery.query
+    if "store" in declared:
+        declared["store"] = tablestore.store
+    for name, function in declared.items():
+        function.__module__ = "power"
+        setattr(module, name, function)
+        module.__all__.append(name)
     module._loaded = True
 
 

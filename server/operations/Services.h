@@ -51,7 +51,9 @@ void addFileOperations(Registry &registry, Services &services);    // upload/fet
 void addLookOperations(Registry &registry, Services &services);    // find_files, read_file: for the doors themselves
 void addSearchOperations(Registry &registry, Services &services);  // search, fetch (toolset chatgpt)
 void addFetchOperations(Registry &registry, Services &services);   // fetch_from_url
-void addDataOperations(Registry &registry, Services &services);    // query_dataset
+void addDataOperations(Registry &registry, Services &services);    // query_dataset, and the next two
+void addLoadOperations(Registry &registry, Services &services);    // load_dataset
+void addDatasetAsking(Registry &registry, Services &services);     // what code in a session asks of datasets; no tools
 void addDatasetOperations(Registry &registry, Services &services); // upload/list/get/delete_dataset
 // sheet_name, delimiter, encoding, pdf_pages: how a table file is read.
 QList<Parameter> readingParameters();

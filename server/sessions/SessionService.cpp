@@ -293,7 +293,8 @@ Result<Done> SessionService::mayStart(const LiveSession &session) const
 }
 
 QCoro::Task<Result<supervisor::RunOutcome>> SessionService::task(SessionKey key, QString task, QJsonObject arguments,
-                                                                  std::chrono::milliseconds timeout, CancelToken cancel)
+                                                                 std::chrono::milliseconds timeout, CancelToken cancel,
+                                                                 supervisor::CellCall tools)
 {
     const Result<Done> prepared = co_await prepare(key);
     if (!prepared)
@@ -319,6 +320,7 @@ QCoro::Task<Result<supervisor::RunOutcome>> SessionService::task(SessionKey key,
     if (!ready)
         co_return Unexpected<Error>{ready.error()};
     supervisor::TaskRequest request{newUuid(), task, arguments, timeout, cancel};
+    request.onCall = std::move(tools);
     supervisor::RunOutcome outcome = co_await session->kernel->task(std::move(request));
     session->lastUsed = QDateTime::currentDateTimeUtc();
     if (!outcome.variablesSurvived && session->lossReason.isEmpty())

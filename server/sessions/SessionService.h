@@ -46,9 +46,10 @@ public:
     QCoro::Task<Result<QJsonObject>> keepState(SessionKey key, QString id, CancelToken cancel);
     QCoro::Task<> dropState(QString id);
 
-    // Built-in work on the session's variables ("query", "frames"); same order as runs, no history.
-    QCoro::Task<Result<supervisor::RunOutcome>> task(SessionKey key, QString task, QJsonObject arguments,
-                                                     std::chrono::milliseconds timeout, CancelToken cancel);
+    // Built-in work on the session's variables ("query", "frames"); same order as runs, no history. tools: what it may ask of
+    // the server; may be empty.
+    QCoro::Task<Result<supervisor::RunOutcome>> task(SessionKey key, QString task, QJsonObject arguments, std::chrono::milliseconds timeout,
+                                                     CancelToken cancel, supervisor::CellCall tools = {});
 
     // Durable when it resolves. An existing session is returned as it is, with name and description updated.
     QCoro::Task<Result<SessionInfo>> create(SessionKey key, QString name, QString description, QJsonObject metadata);

@@ -93,6 +93,7 @@ struct TaskRequest {
     QByteArray blob{};          // what goes along with the arguments
     int descriptor = -1;        // handed down to the kernel with the request; stays the caller's
     int output = -1;            // a second one, to write to; needs the first
+    CellCall onCall{};          // as in RunRequest
 };
 
 // A name that a snapshot does not carry.

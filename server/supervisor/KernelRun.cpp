@@ -54,6 +54,8 @@ OneShot<RunOutcome> KernelProcess::task(TaskRequest request)
     OneShot<RunOutcome> shot =
         begin(wire::FrameType::Task, request.runId, std::move(meta), request.blob, request.timeout, request.cancel, {});
     m_handDown = {-1, -1};
+    if (m_run && m_run->id == request.runId)
+        m_run->onCall = std::move(request.onCall);
     return shot;
 }
 

@@ -25,7 +25,7 @@ class Tasks(KernelTest):
         threads = len(os.listdir(f"/proc/{self.kernel.pid}/task"))  # the import itself may start one
         self.ok("df = pd.DataFrame({'a': range(10), 'f': [float('nan')] + [1.5] * 9, 'd': pd.date_range('2024-01-01', periods=10)})")
         got = self.answer("query", sql="select a, f, d from df order by a", limit=2)
-        self.assertEqual(got, {"columns": ["a", "f", "d"], "row_count": 2, "has_more": True,
+        self.assertEqual(got, {"columns": ["a", "f", "d"], "row_count": 2, "has_more": True, "engine": "duckdb", "frames": ["df"], "datasets": [],
                                "data": [[0, None, "2024-01-01T00:00:00"], [1, 1.5, "2024-01-02T00:00:00"]]})
         got = self.answer("query", sql="select a from df order by a", limit=5, offset=8)
         self.assertEqual((got["data"], got["has_more"]), ([[8], [9]], False))
