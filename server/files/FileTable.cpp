@@ -134,6 +134,18 @@ Result<FileRow> put(QSqlDatabase &connection, const FileRow &row)
          QString::fromLatin1(file.sha256), row.location, file.created, timeOrNull(file.expires)}));
 }
 
+Result<bool> isStored(QSqlDatabase &connection, const FileRow &row)
+{
+    const StoredFile &file = row.file;
+    const Result<storage::Rows> rows = storage::query(
+        connection,
+        "SELECT 1 FROM power.files WHERE principal = $1 AND session_id = $2 AND name = $3 AND sha256 = $4 AND content_location <> ''"
+        " AND (expires_at IS NULL OR expires_at > now()) LIMIT 1",
+        {file.principal, file.sessionId, file.name, QString::fromLatin1(file.sha256)});
+    if (!rows) return Unexpected<Error>{rows.error()};
+    return !rows->isEmpty();
+}
+
 Result<FileRow> byId(QSqlDatabase &connection, const QString &id)
 {
     Result<FileRow> row = oneRow(storage::query(

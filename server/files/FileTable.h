@@ -37,6 +37,8 @@ Result<QList<FileRow>> newestOfSession(QSqlDatabase &connection, const QString &
 Result<Done> forget(QSqlDatabase &connection, const QString &principal, const QString &sessionId,
                     const QString &name, const QString &home);
 Result<Done> countDownload(QSqlDatabase &connection, const QString &id, int times);
+// Whether put() would renew a row of the same content.
+Result<bool> isStored(QSqlDatabase &connection, const FileRow &row);
 // Bytes stored for a session. Above `limit` (0 = none) its oldest replaced versions expire now, as many as it takes.
 Result<qint64> chargedTo(QSqlDatabase &connection, const QString &principal, const QString &sessionId, qint64 limit);
 // Marks what has expired, deletes rows that did so 30 days ago; gives how many files expired.

@@ -164,12 +164,12 @@ QCoro::Task<Result<FileRow>> StoredFiles::record(FileRow row, std::optional<Sess
     const bool count = limit > 0 && (!m_charged.contains(session) || m_charged.value(session) + row.file.size > limit);
     struct Recorded {
         FileRow row;
-        qint64 charged = 0;
+        qint64 charged = 0, added = 0;
         bool tooMuch = false;
     };
     const QString home = m_home;
     storage::Job<Recorded> job = [row, file, home, count, limit](QSqlDatabase &connection) -> Result<Recorded> {
-        Recorded recorded{row, 0, false};
+        Recorded recorded{row, 0, row.file.size, false};
         if (file) {
             const SessionRef ref{row.file.principal, row.file.sessionId};
             const Result<Done> kept = sessiontable::put(connection, ref, home, {*file});
@@ -181,11 +181,14 @@ QCoro::Task<Result<FileRow>> StoredFiles::record(FileRow row, std::optional<Sess
         }
         if (!row.found) return recorded;
         if (count) {
+            const Result<bool> isStored = table::isStored(connection, row);
+            if (!isStored) return Unexpected<Error>{isStored.error()};
+            if (*isStored) recorded.added = 0;
             const Result<qint64> before = table::chargedTo(connection, row.file.principal, row.file.sessionId,
-                                                           std::max<qint64>(limit - row.file.size, 1));
+                                                           *isStored ? 0 : std::max<qint64>(limit - row.file.size, 1));
             if (!before) return Unexpected<Error>{before.error()};
             recorded.charged = *before;
-            recorded.tooMuch = *before + row.file.size > limit;
+            recorded.tooMuch = !*isStored && *before + row.file.size > limit;
             if (recorded.tooMuch) return recorded;
         }
         const Result<FileRow> put = table::put(connection, row);
@@ -200,7 +203,7 @@ QCoro::Task<Result<FileRow>> StoredFiles::record(FileRow row, std::optional<Sess
     if (got) {
         if (count) m_charged.insert(session, got->charged);
         if (got->tooMuch) co_return aboveQuota(limit);
-        m_charged[session] += row.found ? row.file.size : 0;
+        m_charged[session] += row.found ? got->added : 0;
         if (got->row.found) m_links.remember(got->row, false);
         co_return got->row;
     }
@@ -318,6 +321,9 @@ QCoro::Task<Result<QList<StoredFile>>> StoredFiles::list(QString principal, QStr
 QCoro::Task<Result<Done>> StoredFiles::forget(QString principal, QString sessionId, QString name)
 {
     const QPointer<StoredFiles> self(this);
+    if (!m_journal)
+        co_return fail(ErrorCode::Unavailable, QStringLiteral("The database is not ready yet; links of these files are not withdrawn."),
+                       QStringLiteral("Delete them again in a moment."));
     m_links.forget(principal, sessionId, name);
     const QString home = m_home;
     storage::Job<Done> job = [principal, sessionId, name, home](QSqlDatabase &connection) {
@@ -342,7 +348,8 @@ QCoro::Task<Result<Done>> StoredFiles::forget(QString principal, QString session
 
 void StoredFiles::countDownload(const QString &id)
 {
-    m_journal->append({{QStringLiteral("op"), QStringLiteral("count")}, {QStringLiteral("id"), id}});
+    if (m_journal)
+        m_journal->append({{QStringLiteral("op"), QStringLiteral("count")}, {QStringLiteral("id"), id}});
 }
 
 } // namespace power::files

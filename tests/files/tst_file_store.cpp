@@ -420,6 +420,8 @@ private Q_SLOTS:
         QCOMPARE(get(three.id), QByteArray("33333")); // none of the newest goes
         QVERIFY(await(m_store->forget(QStringLiteral("owner"), m_session, QStringLiteral("y"))).ok());
         QVERIFY(stored(QStringLiteral("z")).ok());
+        QCOMPARE(put(QStringLiteral("x"), "33333").id, three.id); // the same again takes no room
+        QCOMPARE(get(three.id), QByteArray("33333"));
     }
 
     void quotaOfTheStore()
