@@ -8,6 +8,7 @@
 #include <QDateTime>
 #include <QDir>
 #include <QFile>
+#include <QPointer>
 #include <QThread>
 #include <QThreadPool>
 #include <sys/stat.h>
@@ -286,17 +287,25 @@ QCoro::Task<Result<Done>> Application::startDatabase()
         }
         m_database->setUrl(m_cluster->url());
     }
+    if (m_stopping)
+        co_return fail(ErrorCode::Cancelled, QStringLiteral("The server is stopping."));
     const Result<Done> database = co_await m_database->start();
     if (!database) {
         m_databaseProblem = database.error().message;
         co_return Unexpected<Error>{database.error()};
     }
     const Result<Done> files = co_await m_files->start();
-    if (!files)
+    if (!files) {
+        m_databaseProblem = files.error().message;
         co_return Unexpected<Error>{files.error()};
+    }
     const Result<Done> datasets = co_await m_datasets->start();
     if (!datasets)
         log::error("datasets_unavailable", {{QStringLiteral("reason"), datasets.error().text()}});
+    if (m_stopping)
+        co_return fail(ErrorCode::Cancelled, QStringLiteral("The server is stopping."));
+    m_databaseProblem.clear();
+    m_databaseReady = true;
     connect(&m_sweepTimer, &QTimer::timeout, this, [this] {
         m_files->sweep();
         m_uploads->sweep();
@@ -315,6 +324,29 @@ QCoro::Task<Result<Done>> Application::startDatabase()
     co_return Done{};
 }
 
+QCoro::Task<> Application::startDatabaseLater()
+{
+    constexpr std::chrono::milliseconds longest = 10s;
+    const QPointer<Application> self(this);
+    QString told = m_databaseProblem;
+    for (std::chrono::milliseconds pause = 500ms;; pause = std::min(2 * pause, longest)) {
+        const OneShot<Done> nap;
+        const Result<Done> waited = co_await nap.wait(pause);
+        Q_UNUSED(waited);
+        if (!self || m_stopping)
+            co_return;
+        const Result<Done> ready = co_await startDatabase();
+        if (!self || m_stopping)
+            co_return;
+        if (ready) {
+            log::info("database_ready", {{QStringLiteral("uptime_ms"), m_uptime.elapsed()}});
+            co_return;
+        }
+        if (ready.error().message != std::exchange(told, ready.error().message))
+            log::error("database_unavailable", {{QStringLiteral("reason"), ready.error().text()}});
+    }
+}
+
 QCoro::Task<Result<Done>> Application::warmUp()
 {
     m_packages->start();
@@ -323,8 +355,10 @@ QCoro::Task<Result<Done>> Application::warmUp()
     auto kernels = m_kernels->start();
     const Result<Done> databaseReady = co_await database;
     const Result<Done> kernelsReady = co_await kernels;
-    if (!databaseReady)
+    if (!databaseReady) {
         log::error("database_unavailable", {{QStringLiteral("reason"), databaseReady.error().text()}});
+        startDatabaseLater();
+    }
     if (!kernelsReady)
         co_return Unexpected<Error>{kernelsReady.error()};
     log::info("kernels_ready", {{QStringLiteral("tier"), m_kernels->tier().tier}, {QStringLiteral("ms"), m_uptime.elapsed()}});
@@ -367,13 +401,14 @@ QCoro::Task<> Application::stop(std::chrono::milliseconds grace)
 QJsonObject Application::health() const
 {
     const supervisor::TierReport &tier = m_kernels->tier();
-    const bool connected = m_database->isConnected();
+    const bool connected = m_databaseReady && m_database->isConnected();
+    const QString problem = m_databaseProblem.isEmpty() ? m_database->lastProblem() : m_databaseProblem;
     QJsonArray warnings = QJsonArray::fromStringList(m_settings.warnings);
     return {{QStringLiteral("status"), QStringLiteral("healthy")},
             {QStringLiteral("service"), QStringLiteral("power-interpreter")},
             {QStringLiteral("version"), QStringLiteral(POWER_VERSION)},
             {QStringLiteral("database"), connected ? QStringLiteral("connected") : QStringLiteral("disconnected")},
-            {QStringLiteral("database_detail"), connected ? databaseDescription() : m_databaseProblem + m_database->lastProblem()},
+            {QStringLiteral("database_detail"), connected ? databaseDescription() : problem},
             {QStringLiteral("ready"), connected && m_kernels->isReady()},
             {QStringLiteral("sandbox"), QJsonObject{{QStringLiteral("tier"), tier.tier},
                                                     {QStringLiteral("safe"), tier.safe},

@@ -28,7 +28,7 @@ public:
 
     // Resolves when the port is open. Errors: what keeps the server from starting at all.
     QCoro::Task<Result<Done>> start();
-    // Resolves when database and kernels are ready, or have failed (health() says which).
+    // Resolves when database and kernels are ready, or have failed (health() says which); a database that failed is tried again.
     QCoro::Task<Result<Done>> warmUp();
     // After start(): MCP on these descriptors too; `ended` when the client closes them.
     void serveLines(int in, int out, std::function<void()> ended);
@@ -49,11 +49,14 @@ private:
     // Error: TOOL_PROFILE names something that is not there.
     Result<Done> buildDoors();
     QCoro::Task<Result<Done>> startDatabase();
+    // Again and again behind the server's work, until it has come up: it may be started later than this server.
+    QCoro::Task<> startDatabaseLater();
 
     config::Settings m_settings;
     QElapsedTimer m_uptime;
     QString m_databaseProblem;
     bool m_stopping = false;
+    bool m_databaseReady = false; // its schema and the file store too
     int m_toolCount = 0;
 
     std::unique_ptr<ExtraPackages> m_packages;

@@ -7,6 +7,13 @@ namespace power::storage {
 
 using namespace std::chrono_literals;
 
+namespace {
+QString notPrepared()
+{
+    return QStringLiteral("The database is just being prepared.");
+}
+} // namespace
+
 Database::Database(Config config, QObject *parent) : QObject(parent), d(std::make_unique<Private>())
 {
     d->q = this;
@@ -63,6 +70,8 @@ QCoro::Task<Result<Done>> Database::start()
     }
     Job<Done> last = [](QSqlDatabase &connection) { return finishMigrations(connection); };
     const Result<Done> finished = co_await run<Done>(Lane::Bulk, limit, std::move(last));
+    if (finished && alive && !std::exchange(d->prepared, true) && d->connected)
+        Q_EMIT connectedChanged(true);
     co_return finished;
 }
 
@@ -95,8 +104,15 @@ void Database::setUrl(QString url)
 }
 
 QString Database::url() const { return d->config.url; }
-bool Database::isConnected() const { return d->connected; }
-QString Database::lastProblem() const { return d->connected ? QString() : d->problem; }
+bool Database::isConnected() const { return d->connected && d->prepared; }
+
+QString Database::lastProblem() const
+{
+    if (d->connected && !d->prepared)
+        return notPrepared();
+    return d->connected ? QString() : d->problem;
+}
+
 QString Database::serverVersion() const { return d->version; }
 
 void Database::listen(const QString &channel)
@@ -118,8 +134,10 @@ OneShot<std::any> Database::post(Lane lane, std::chrono::milliseconds deadline, 
         shot.resolve(fail(ErrorCode::Unavailable, QStringLiteral("The server is stopping.")));
         return shot;
     }
-    if (d->slots.empty() || d->laneAway(lane)) {
-        shot.resolve(awayError(d->problem));
+    // Tables may be missing, or be those of an older server: only the migrations themselves may go in.
+    const bool tooEarly = !d->prepared && lane != Lane::Bulk;
+    if (tooEarly || d->slots.empty() || d->laneAway(lane)) {
+        shot.resolve(awayError(tooEarly && d->connected ? notPrepared() : d->problem));
         return shot;
     }
     ticket->work = std::make_shared<Work>();

@@ -38,7 +38,8 @@ public:
 
     // Before start() only: the address of a cluster that had to be started first.
     void setUrl(QString url);
-    // Connects, creates the schema and runs the migrations. Errors: Unavailable, Internal (checksum mismatch ...).
+    // Connects, creates the schema and runs the migrations. May be called again after an error: Unavailable, Internal (checksum
+    // mismatch ...). Until it has succeeded there is no connection for anybody else.
     QCoro::Task<Result<Done>> start();
     QCoro::Task<> stop();
 

@@ -155,7 +155,8 @@ void Database::Private::setState(Slot &slot, SlotState state)
                 log::info("database_connected");
             else
                 log::warning("database_lost", {{QStringLiteral("problem"), text}});
-            Q_EMIT owner->connectedChanged(now);
+            if (owner->d->prepared) // else start() tells it
+                Q_EMIT owner->connectedChanged(now);
         }, Qt::QueuedConnection);
     }
     if (!now && anyOpening)

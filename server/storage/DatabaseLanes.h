@@ -58,6 +58,7 @@ public:
     QStringList channels;
     QString problem, version;
     bool connected = false, stopping = false;
+    bool prepared = false; // the schema is there: start() has succeeded
     int nextName = 0;
     QList<OneShot<Done>> firstContact;
 
