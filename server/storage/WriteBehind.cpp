@@ -65,18 +65,22 @@ struct SpoolPiece {
     QList<QJsonObject> records;
     qint64 next = 0;  // offset behind them
     bool isEnd = false;
+    bool isUnread = false; // the disk did not give it; it is still there
 };
 
 SpoolPiece readPiece(const QString &path, qint64 offset)
 {
-    SpoolPiece piece{{}, offset, true};
+    SpoolPiece piece{{}, offset, true, true};
     QFile file(path);
     if (!file.open(QIODevice::ReadOnly) || !file.seek(offset))
         return piece;
+    piece.isUnread = false;
     while (piece.records.size() < batchSize && piece.next - offset < batchBytes) {
         const QByteArray line = file.readLine();
-        if (!line.endsWith('\n')) // the end, or a line cut by a power failure
+        if (!line.endsWith('\n')) { // the end, or a line cut by a power failure
+            piece.isUnread = file.error() != QFileDevice::NoError;
             return piece;
+        }
         piece.next += line.size();
         if (const QJsonDocument parsed = QJsonDocument::fromJson(line); parsed.isObject())
             piece.records += parsed.object();
@@ -236,7 +240,7 @@ QCoro::Task<bool> WriteBehind::Private::replay()
     const std::function<SpoolPiece()> work = [file = path, offset = spoolOffset] { return readPiece(file, offset); };
     const OneShot<SpoolPiece> shot = inThread<SpoolPiece>(work);
     const Result<SpoolPiece> piece = co_await shot.wait(forever);
-    if (!alive || !piece)
+    if (!alive || !piece || (piece->isUnread && piece->records.isEmpty()))
         co_return false;
     if (!piece->records.isEmpty()) {
         QList<QJsonObject> records = piece->records;
@@ -246,11 +250,11 @@ QCoro::Task<bool> WriteBehind::Private::replay()
     }
     spoolOffset = piece->next;
     spoolRecords -= piece->records.size();
-    if (piece->isEnd || spoolOffset >= spoolEnd) {
+    if ((piece->isEnd && !piece->isUnread) || spoolOffset >= spoolEnd) {
         const std::function<bool()> empty = [file = path] { return QFile::resize(file, 0); };
         const OneShot<bool> emptied = inThread<bool>(empty);
         const Result<bool> done = co_await emptied.wait(forever);
-        if (!alive || !done)
+        if (!alive || !done || !*done)
             co_return false;
         spoolOffset = spoolEnd = spoolRecords = 0;
     }

@@ -2,6 +2,7 @@
 #include "ClusterFixture.h"
 #include "storage/Sql.h"
 #include "storage/WriteBehind.h"
+#include <QDir>
 #include <QElapsedTimer>
 #include <QFile>
 #include <QSignalSpy>
@@ -145,6 +146,26 @@ private Q_SLOTS:
         QVERIFY(test::await(writer.flush()));
         QCOMPARE(stored(), numbers(1, 3));
         QCOMPARE(writer.dropped(), 1);
+    }
+
+    // As without a descriptor to open it with: it is tried again, and nothing of it is cut off.
+    void aSpoolThatCannotBeReadIsKept()
+    {
+        const QString path = m_fixture.path() + QStringLiteral("/unread"), aside = path + QStringLiteral(".aside");
+        {
+            Database away(Database::Config{QStringLiteral("postgres://nobody@127.0.0.1:1/none")});
+            WriteBehind writer(away, path, insertAll);
+            writer.append(numbered(5));
+            QVERIFY(test::await(writer.flush()));
+        }
+        WriteBehind writer(*m_database, path, insertAll);
+        QCOMPARE(writer.pending(), 1);
+        QVERIFY(QFile::rename(path, aside) && QDir().mkdir(path));
+        QVERIFY(test::await(writer.flush())); // a round in which it cannot be read
+        QCOMPARE(writer.pending(), 1);
+        QVERIFY(QDir().rmdir(path) && QFile::rename(aside, path));
+        QTRY_COMPARE_WITH_TIMEOUT(writer.pending(), 0, 10'000);
+        QCOMPARE(stored(), numbers(5, 5));
     }
 
     // The server makes no directory for it, and is killed before the database is back.
