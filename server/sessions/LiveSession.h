@@ -28,7 +28,7 @@ public:
     bool keepingFiles = false, keepingFailed = false;
     QElapsedTimer filesTouched;  // since the last of them, or the last try to keep them
     SnapshotState snapshot;
-    OneShot<Done> snapshotDone;  // of the one that is being written
+    QList<OneShot<Done>> snapshotWaiting; // for the end of the one that is being written; each waits for its own
     // A second kernel in the same directory, known to nobody but its run: see SessionService::runApart.
     struct Apart {
         bool is = false;

@@ -54,7 +54,7 @@ QCoro::Task<Result<RunReport>> SessionService::runApart(ApartCall apart)
         const files::SnapshotKey kept{keptOwner(), apart.state, {}};
         const Restored restored = co_await m_snapshots.restore(beside, kept, 0, cancel);
         if (!restored.ok)
-            co_return fail(cancel.isCancelled() ? ErrorCode::Cancelled : ErrorCode::Conflict,
+            co_return fail(cancel.isCancelled() ? ErrorCode::Cancelled : restored.later ? ErrorCode::Unavailable : ErrorCode::Conflict,
                            restored.tried ? QStringLiteral("The session's variables could not be brought into the job: %1")
                                                 .arg(restored.facts.value(QStringLiteral("reason")).toString(restored.text))
                                           : QStringLiteral("The variables kept for this job are not on this server any more."),

@@ -1,4 +1,5 @@
 // Named checkpoints of a session, going back to one, and sessions that begin as a copy of another: on snapshots.
+#include "base/Log.h"
 #include "base/Offload.h"
 #include "sessions/LiveSession.h"
 #include "sessions/SessionRecords.h"
@@ -246,11 +247,17 @@ QCoro::Task<Result<QJsonObject>> SessionService::fork(SessionKey key, SessionKey
         return copyFiles(*source, *workspace);
     };
     const Result<int> files = co_await offload<int>(std::move(work));
-    if (!files)
-        co_return Unexpected<Error>{files.error()};
-    const Result<Done> durable = co_await keepFiles(branch);
-    if (!durable)
-        co_return Unexpected<Error>{durable.error()};
+    Result<Done> durable = Done{};
+    if (files)
+        durable = co_await keepFiles(branch);
+    if (!files || !durable) { // half a branch is none: the name is free again
+        QCoro::Task<Result<Done>> undoing = remove(to);
+        (*branchTurn)->give();
+        const Result<Done> undone = co_await undoing;
+        if (!undone)
+            log::warning("branch_left", {{QStringLiteral("session"), to.id}, {QStringLiteral("reason"), undone.error().message}});
+        co_return Unexpected<Error>{files ? durable.error() : files.error()};
+    }
     branch->isNew = false;
     branch->lossReason = QStringLiteral("it was forked from session '%1'.").arg(key.id);
     m_records.noteUse(to);

@@ -110,6 +110,13 @@ QCoro::Task<Result<Done>> SessionService::bringBack(std::shared_ptr<LiveSession>
         session->kernel.reset();
         co_return still;
     }
+    if (session->restored.later) { // nothing may run in its place, or its snapshot would be written over
+        const QString reason = session->restored.text;
+        session->restored = {};
+        session->kernel.reset();
+        co_return fail(ErrorCode::Unavailable, QStringLiteral("The variables of session '%1' cannot be brought back just now: %2.").arg(key.id, reason),
+                       QStringLiteral("Try again in a moment; nothing was run. Another session_id can be used meanwhile."));
+    }
     session->lastCell = std::max(lastCell, session->restored.cell);
     if (session->restored.ok) {
         session->executionCount = session->lastCell;

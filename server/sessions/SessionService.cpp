@@ -360,7 +360,7 @@ QCoro::Task<Result<QList<SessionInfo>>> SessionService::list(QString principal)
     }
     // Used a moment ago and not written yet, or the database is away.
     for (const auto &session : std::as_const(m_live)) {
-        if (session->key.principal != principal || seen.contains(session->key.text()))
+        if (session->key.principal != principal || session->deleted || seen.contains(session->key.text()))
             continue;
         SessionInfo info;
         info.key = session->key;
@@ -437,10 +437,15 @@ QCoro::Task<Result<Done>> SessionService::remove(SessionKey key)
         return workspaces->removeSession(key.slug, key.id);
     };
     const Result<Done> gone = co_await offload<Done>(std::move(work));
-    if (live && m_live.value(key.text()) == live)
-        m_live.remove(key.text());
-    if (!gone && m_workspaces.exists(key.slug, key.id))
+    // Until then it cannot be opened: what a new session of that name stores must not be forgotten with the old one.
+    const auto letGo = [this, live, text = key.text()] {
+        if (live && m_live.value(text) == live)
+            m_live.remove(text);
+    };
+    if (!gone && m_workspaces.exists(key.slug, key.id)) {
+        letGo();
         co_return Unexpected<Error>{gone.error()};
+    }
     if (!gone) // out of reach already; what is left goes at the next start
         log::warning("session_files_left", {{QStringLiteral("session"), key.id}, {QStringLiteral("reason"), gone.error().message}});
     const QString everyFile;
@@ -448,8 +453,10 @@ QCoro::Task<Result<Done>> SessionService::remove(SessionKey key)
     if (!forgotten)
         log::warning("links_not_forgotten", {{QStringLiteral("session"), key.id},
                                              {QStringLiteral("reason"), forgotten.error().message}});
+    const Result<Done> removed = co_await m_records.remove(key);
+    letGo();
     Q_EMIT sessionsChanged(key.principal);
-    co_return co_await m_records.remove(key);
+    co_return removed;
 }
 
 QCoro::Task<> SessionService::stop()

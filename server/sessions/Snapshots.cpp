@@ -197,8 +197,9 @@ QCoro::Task<bool> Snapshots::write(std::shared_ptr<LiveSession> session)
             log::warning("snapshot_failed", {{QStringLiteral("session"), session->key.id}, {QStringLiteral("reason"), error.message}});
         }
     }
-    session->snapshotDone.resolve(Done{});
-    session->snapshotDone = {};
+    const QList<OneShot<Done>> waiting = std::exchange(session->snapshotWaiting, {});
+    for (const OneShot<Done> &each : waiting)
+        each.resolve(Done{});
     co_return good;
 }
 
@@ -206,10 +207,11 @@ QCoro::Task<bool> Snapshots::save(std::shared_ptr<LiveSession> session)
 {
     if (!isOn() || !session->kernelAlive())
         co_return !session->snapshot.isDirty();
-    if (session->snapshot.saving) {
+    while (session->snapshot.saving) {
         const std::chrono::milliseconds most = kSaveWait;
         const CancelToken none;
-        const OneShot<Done> done = session->snapshotDone;
+        const OneShot<Done> done;
+        session->snapshotWaiting << done;
         const Result<Done> waited = co_await done.wait(most, none);
         if (!waited)
             co_return false;
@@ -264,6 +266,13 @@ QCoro::Task<Restored> Snapshots::restore(std::shared_ptr<LiveSession> session, f
         co_return restored;
     restored.tried = true;
     QString trouble;
+    if (!found && found.error().code != ErrorCode::Conflict) { // the disk or the database; the snapshot may be good
+        log::warning("snapshot_not_read", {{QStringLiteral("session"), session->key.id}, {QStringLiteral("reason"), found.error().message}});
+        restored.later = true;
+        restored.text = found.error().message;
+        restored.facts = {{QStringLiteral("ok"), false}, {QStringLiteral("reason"), restored.text}};
+        co_return restored;
+    }
     if (!found)
         trouble = found.error().message;
     else if (opened->facts.python.section(u'.', 0, 1) != python.section(u'.', 0, 1))
@@ -281,7 +290,9 @@ QCoro::Task<Restored> Snapshots::restore(std::shared_ptr<LiveSession> session, f
         request.cancel = cancel;
         request.descriptor = opened->descriptor.get();
         outcome = co_await session->kernel->task(std::move(request));
-        if (outcome.status == supervisor::RunStatus::Interrupted && outcome.cause == u"cancelled") {
+        // By who called (however hard it had to be stopped), by a deletion, or because the server stops.
+        if (outcome.status != supervisor::RunStatus::Ok && outcome.cause == u"cancelled") {
+            restored.later = true;
             restored.text = QStringLiteral("cancelled");
             co_return restored;
         }

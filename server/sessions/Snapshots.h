@@ -31,6 +31,7 @@ struct SnapshotState {
 struct Restored {
     bool tried = false;              // there was a snapshot
     bool ok = false;
+    bool later = false;              // it could not be read now: nothing is wrong with it, and it is kept
     QString text;                    // for the next answer
     QJsonObject facts;               // the same for programs: from_cell, lost_cells, restored, not_restored, remarks
     int cell = 0;

@@ -5,6 +5,7 @@
 #include <QJsonArray>
 #include <QJsonDocument>
 #include <QRegularExpression>
+#include <QTcpSocket>
 #include <QTest>
 
 using namespace power::test;
@@ -79,6 +80,18 @@ private Q_SLOTS:
         QVERIFY2(!made.isError, qPrintable(made.text));
         ok(QStringLiteral("treasure = 'gold'"), QStringLiteral("damaged"));
         ok(QStringLiteral("treasure = 'gold'"), QStringLiteral("foreign"));
+        ok(QStringLiteral("treasure = 'gold'"), QStringLiteral("unread"));
+        ok(QStringLiteral("import os, time\n"
+                          "class Slow:\n"
+                          "    def __getstate__(self):\n        return {'treasure': 'gold'}\n"
+                          "    def __setstate__(self, state):\n"
+                          "        self.__dict__.update(state)\n"
+                          "        again = os.path.exists('restoring.txt')\n"
+                          "        open('restoring.txt', 'w').close()\n"
+                          "        while not again:\n"
+                          "            try:\n                time.sleep(1)\n"
+                          "            except BaseException:\n                pass\n"
+                          "slow = Slow()"), QStringLiteral("slow"));
         ok(QStringLiteral("class Evil:\n"
                           "    def __reduce__(self):\n"
                           "        return exec, (\"import os; open('evil.txt', 'w').write(os.getcwd() + ' ' + str(os.path.exists('%1')))\",)\n"
@@ -134,6 +147,36 @@ private Q_SLOTS:
         QVERIFY2(answer.contains(u"False") && answer.contains(u"is damaged"), qPrintable(answer));
         QVERIFY(QFile::exists(snapshotFile(m_server, QStringLiteral("damaged")) + QStringLiteral(".damaged")));
     }
+    // The disk or the database has a bad moment: nothing runs in its place, and nothing is given up.
+    void oneThatCannotBeReadNowIsKept()
+    {
+        const QString path = snapshotFile(m_server, QStringLiteral("unread"));
+        QVERIFY(QFile::rename(path, path + QStringLiteral(".x")) && QFile::link(path, path)); // too many levels of links
+        const ToolAnswer refused = m_server.run(QStringLiteral("print('ran')"), QStringLiteral("unread"));
+        QVERIFY2(refused.isError && refused.text.contains(u"cannot be brought back just now") && !refused.text.contains(u"ran\n"), qPrintable(refused.text));
+        QVERIFY(QFile::remove(path) && QFile::rename(path + QStringLiteral(".x"), path));
+        const QString answer = ok(QStringLiteral("print(treasure)"), QStringLiteral("unread"));
+        QVERIFY2(answer.contains(u"gold") && answer.contains(u"Restored from its snapshot"), qPrintable(answer));
+    }
+
+    // The client hangs up while its session is brought back, and the kernel has to be killed for it.
+    void oneWhoseCallerLeavesIsKept()
+    {
+        QTcpSocket client;
+        client.connectToHost(m_server.url().host(), quint16(m_server.url().port()));
+        QVERIFY(client.waitForConnected());
+        const QByteArray body = R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"execute_code","arguments":{"code":"1","session_id":"slow"},)"
+                                R"("_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}})";
+        client.write("POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nMCP-Protocol-Version: 2026-07-28\r\n"
+                     "Mcp-Method: tools/call\r\nMcp-Name: execute_code\r\nContent-Length: " + QByteArray::number(body.size()) + "\r\n\r\n" + body);
+        client.flush();
+        QTRY_VERIFY_WITH_TIMEOUT(QFile::exists(m_server.dataDirectory() + QStringLiteral("/sandbox/slow/restoring.txt")), 20'000);
+        client.abort();
+        QTRY_VERIFY_WITH_TIMEOUT(m_server.output().contains("cause=cancelled"), 60'000);
+        const QString answer = ok(QStringLiteral("print(slow.treasure)"), QStringLiteral("slow"));
+        QVERIFY2(answer.contains(u"gold") && answer.contains(u"Restored from its snapshot"), qPrintable(answer));
+    }
+
     void oneOfAnotherPythonIsRefused()
     {
         const QString answer = ok(QStringLiteral("print('treasure' in globals())"), QStringLiteral("foreign"));
@@ -146,6 +189,20 @@ private Q_SLOTS:
         const QString dead = ok(QStringLiteral("print('deadly' in globals())"), QStringLiteral("deadly"));
         QVERIFY2(dead.contains(u"False") && dead.contains(u"could not be restored"), qPrintable(dead));
         QVERIFY(ok(QStringLiteral("print('next')"), QStringLiteral("deadly")).contains(u"next"));
+    }
+
+    // The copy of a branch fails: its name is as free as before.
+    void halfABranchIsNone()
+    {
+        ok(QStringLiteral("open('a.txt', 'w').write('a'); treasure = 'gold'"), QStringLiteral("torn"));
+        QTRY_VERIFY_WITH_TIMEOUT(storedCell(m_server, QStringLiteral("torn")) == 1, 30'000);
+        QVERIFY(replaceInFile(snapshotFile(m_server, QStringLiteral("torn")), 4200, {}, QByteArray(16, 'x')));
+        for (int i = 0; i < 2; ++i) {
+            const ToolAnswer refused = m_server.tool("fork_session", {{QStringLiteral("session_id"), QStringLiteral("torn")},
+                                                                     {QStringLiteral("new_session_id"), QStringLiteral("half")}});
+            QVERIFY2(refused.isError && refused.text.contains(u"damaged"), qPrintable(refused.text));
+        }
+        QVERIFY(!QFile::exists(m_server.dataDirectory() + QStringLiteral("/sandbox/half")));
     }
 
     void sessionsBranchAndGoBack()
