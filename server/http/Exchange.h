@@ -10,7 +10,8 @@ namespace power::http {
 
 // SseStream: an answer of type text/event-stream on a taken-over socket (WHATWG HTML 9.2).
 // Sent with `Connection: close`, flushed when the event loop turns; a comment line every 15 s keeps it alive.
-// Dropped (disconnected() fires) when more than 256 KiB still wait unsent at the next event, or the client goes away.
+// Dropped (disconnected() fires) when more than 8 MiB still wait unsent at the next event, when a client takes nothing for the
+// idle timeout, or when it goes away.
 // Thread: the event loop's.
 class SseStream
 {

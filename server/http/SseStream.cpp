@@ -4,7 +4,7 @@
 namespace power::http {
 
 namespace {
-constexpr qint64 sseMostUnsent = 256 * 1024;
+constexpr qint64 sseMostUnsent = 8 << 20; // an answer with images may be on its way when the next event comes
 constexpr std::chrono::seconds sseKeepAlive{15};
 
 // One field line per line of `text`; CR, LF and CRLF all end a line in this format, so none may pass.
@@ -30,7 +30,10 @@ class SseWriter final : public SseStream
 public:
     explicit SseWriter(std::shared_ptr<ExchangeImpl> exchange) : m_exchange(std::move(exchange))
     {
-        QObject::connect(&m_timer, &QTimer::timeout, &m_timer, [this] { put(QByteArrayLiteral(": keep-alive\n\n")); });
+        QObject::connect(&m_timer, &QTimer::timeout, &m_timer, [this] {
+            if (isOpen() && m_exchange->guard()->unsent() == 0)
+                put(QByteArrayLiteral(": keep-alive\n\n"));
+        });
         m_timer.start(sseKeepAlive);
         m_left = m_exchange->disconnected().onCancel([this] { close(false); });
         if (m_exchange->request().method == "HEAD")

@@ -179,6 +179,20 @@ private Q_SLOTS:
         }
     }
 
+    // An answer with an image, and news right behind it.
+    void aReaderThatIsSlowGetsAll()
+    {
+        RawClient client(port());
+        client.socket().setReadBufferSize(4096);
+        client.send(get("/events"));
+        QTRY_COMPARE(m_events.size(), 1);
+        m_events[0]->send({}, QByteArray(6 << 20, 'x'));
+        m_events[0]->send({}, "behind");
+        QVERIFY(m_events[0]->isOpen());
+        client.socket().setReadBufferSize(0);
+        QVERIFY(client.until("data: behind\n\n", 10'000).size() > (6 << 20));
+    }
+
     void aReaderThatStopsIsDropped()
     {
         RawClient client(port());
@@ -189,7 +203,7 @@ private Q_SLOTS:
         int sent = 0;
         for (; sent < 1000 && m_events[0]->isOpen(); ++sent)
             m_events[0]->send({}, data);
-        QVERIFY(sent < 1000); // the kernel's buffers, then 256 KiB, then the end
+        QVERIFY(sent < 1000); // the kernel's buffers, then 8 MiB, then the end
         QTRY_COMPARE(m_left, 1);
     }
 
