@@ -35,7 +35,7 @@ Result<bool> read(const QString &text, const Field &field, std::bitset<Size> &bi
     for (const QString &part : text.split(u',')) {
         const QString range = part.section(u'/', 0, 0);
         bool hasStep = part.contains(u'/'), isStep = true;
-        const int step = hasStep ? part.section(u'/', 1).toInt(&isStep) : 1;
+        const int step = hasStep ? std::min(part.section(u'/', 1).toInt(&isStep), 100) : 1; // more is beyond every field
         int from = field.least, to = field.most;
         if (range != u"*") {
             from = valueOf(range.section(u'-', 0, 0), field);
@@ -58,6 +58,17 @@ QDateTime utcOf(const QDate &date, const QTime &time, const QTimeZone &zone)
     const QDateTime early = local.addSecs(-before).toUTC(), late = local.addSecs(-behind).toUTC();
     const bool isLate = zone.offsetFromUtc(early) != before && zone.offsetFromUtc(late) == behind;
     return isLate ? late : early;
+}
+
+// Where a day's times that may come after `local` begin: around a change of clocks some of those before it do.
+QTime firstOfToday(const QDateTime &local, const QTimeZone &zone)
+{
+    constexpr int mostShift = 3 * 3'600;
+    const int now = zone.offsetFromUtc(local);
+    const bool changes = zone.offsetFromUtc(local.addDays(-2)) != now || zone.offsetFromUtc(local.addDays(2)) != now;
+    if (!changes)
+        return local.time();
+    return QTime(0, 0).addSecs(std::max(0, QTime(0, 0).secsTo(local.time()) - mostShift));
 }
 } // namespace
 
@@ -129,10 +140,11 @@ QDateTime Cron::next(const QDateTime &after, const QTimeZone &zone) const
                 return time;
             continue;
         }
-        for (std::size_t hour = 0; hour < 24; ++hour) {
+        const QTime from = date == local.date() ? firstOfToday(local, zone) : QTime(0, 0);
+        for (std::size_t hour = std::size_t(from.hour()); hour < 24; ++hour) {
             if (!m_hours.test(hour))
                 continue;
-            for (std::size_t minute = 0; minute < 60; ++minute) {
+            for (std::size_t minute = hour == std::size_t(from.hour()) ? std::size_t(from.minute()) : 0; minute < 60; ++minute) {
                 if (!m_minutes.test(minute))
                     continue;
                 const QDateTime time = utcOf(date, QTime(int(hour), int(minute)), zone);

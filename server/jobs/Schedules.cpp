@@ -12,6 +12,7 @@ using table::Schedule;
 
 namespace {
 constexpr std::chrono::milliseconds kTableTime = 5s;
+constexpr std::chrono::milliseconds kRunsTime = 30s; // after a long time without a server there may be many
 constexpr int kMostAtOnce = 20;
 constexpr int kMostMadeUp = 50;
 constexpr int kLate = 120; // seconds
@@ -108,7 +109,7 @@ QCoro::Task<> Schedules::work()
     const QPointer<Schedules> self(this);
     storage::Job<Done> job = makeRuns;
     const storage::Lane lane = storage::Lane::Short;
-    const Result<Done> done = co_await m_database.run<Done>(lane, kTableTime, std::move(job));
+    const Result<Done> done = co_await m_database.run<Done>(lane, kRunsTime, std::move(job));
     if (!self)
         co_return;
     m_working = false;

@@ -2,6 +2,7 @@
 #include "jobs/Cron.h"
 #include "jobs/Schedules.h"
 #include "jobs/Webhooks.h"
+#include <QElapsedTimer>
 #include <QTest>
 
 using namespace power;
@@ -58,10 +59,34 @@ private Q_SLOTS:
 
     void refused()
     {
-        for (const char *text : {"", "* * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "a * * * *", "5-1 * * * *", "*/0 * * * *", "* * * * * *"}) {
+        for (const char *text : {"", "* * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "a * * * *", "5-1 * * * *", "*/0 * * * *", "* * * * * *", "* * 1/9999999999 * *"}) {
             const auto parsed = Cron::parse(QLatin1String(text));
             QVERIFY2(!parsed && parsed.error().code == ErrorCode::InvalidArgument, text);
         }
+    }
+
+    void aStepBeyondTheField()
+    {
+        const auto once = Cron::parse(QStringLiteral("0 0 31/2147483640 * *"));
+        QVERIFY(once.ok());
+        QCOMPARE(once->next(at("2026-03-01T00:00:00Z"), QTimeZone::utc()), at("2026-03-31T00:00:00Z"));
+    }
+
+    // In the transaction of all schedules, within its deadline.
+    void aWeekWithoutAServer()
+    {
+        table::Schedule schedule;
+        schedule.cron = QStringLiteral("* 0-22 * * *");
+        schedule.zone = QStringLiteral("Europe/Vienna");
+        schedule.next = at("2026-05-04T00:00:00Z");
+        schedule.missed = QStringLiteral("all");
+        QElapsedTimer clock;
+        clock.start();
+        const DueRuns due = dueRuns(schedule, at("2026-05-11T00:00:30Z"));
+        QVERIFY2(clock.elapsed() < 5'000, qPrintable(QString::number(clock.elapsed())));
+        QCOMPARE(due.times.size(), 50);
+        QCOMPARE(due.times.last(), at("2026-05-11T00:00:00Z"));
+        QCOMPARE(due.next, at("2026-05-11T00:01:00Z"));
     }
 
     void missedRuns()
