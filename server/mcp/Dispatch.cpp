@@ -139,7 +139,7 @@ QCoro::Task<Reply> serve(CorePtr core, CallPtr call)
         if (!need)
             break;
         const auto abandoned = need->abandoned;
-        if (call->inbound.world == Modern || round == kMostRounds) {
+        if (call->inbound.world == Modern) {
             Outcome interim = askedBack(*core, *call, *need);
             outcome = std::move(interim);
             if (abandoned && !std::holds_alternative<QJsonObject>(outcome))
@@ -148,7 +148,9 @@ QCoro::Task<Reply> serve(CorePtr core, CallPtr call)
         }
         operations::InputNeed questions = *need;
         QCoro::Task<std::optional<Error>> asking = askClient(core, call, std::move(questions));
-        const std::optional<Error> problem = co_await asking;
+        std::optional<Error> problem = co_await asking;
+        if (!problem && round > kMostRounds)
+            problem = Error{ErrorCode::InvalidArgument, QStringLiteral("This call asks too often."), {}, {}};
         if (problem) {
             outcome = cannotAsk(*core, *call, *problem);
             if (abandoned)

@@ -137,8 +137,10 @@ void serveGet(const CorePtr &core, const http::ExchangePtr &exchange)
     std::shared_ptr<EventLog> log = core->logs.find(request.headers.value("Last-Event-ID").trimmed(), caller->principal, after);
     const bool isNew = !log;
     if (isNew) {
-        if (session->stream)
-            session->stream->end(); // one message goes to exactly one stream
+        if (session->stream) { // one message goes to exactly one stream
+            session->stream->end();
+            core->logs.ended(session->stream);
+        }
         log = core->logs.make(caller->principal);
         session->stream = log;
     }

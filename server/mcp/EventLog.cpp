@@ -77,6 +77,8 @@ std::shared_ptr<EventLog> EventLogs::make(const QString &principal)
     const auto now = std::chrono::steady_clock::now();
     while (!m_ended.empty() && m_ended.front().when + kKeptAfterEnd < now)
         forgetOldestEnded();
+    while (m_order.size() >= kMostLogs && !m_ended.empty())
+        forgetOldestEnded();
     while (m_order.size() >= kMostLogs) {
         m_logs.remove(m_order.front());
         m_order.pop_front();
@@ -98,6 +100,8 @@ std::shared_ptr<EventLog> EventLogs::find(const QByteArray &eventId, const QStri
 
 void EventLogs::ended(const std::shared_ptr<EventLog> &log)
 {
+    if (!m_logs.contains(log->id()))
+        return;
     m_ended.push_back({std::chrono::steady_clock::now(), log->id(), log->bytes()});
     m_endedBytes += log->bytes();
     while (m_endedBytes > kMostEndedBytes)
@@ -107,6 +111,7 @@ void EventLogs::ended(const std::shared_ptr<EventLog> &log)
 void EventLogs::forgetOldestEnded()
 {
     m_logs.remove(m_ended.front().id);
+    std::erase(m_order, m_ended.front().id);
     m_endedBytes -= m_ended.front().bytes;
     m_ended.pop_front();
 }

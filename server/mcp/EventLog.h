@@ -47,7 +47,7 @@ private:
 };
 
 // EventLogs: those that may be asked for again: open ones, and ended ones for five minutes. At most 256, and 64 MiB of
-// ended ones; then the oldest are forgotten. Thread: the event loop's.
+// ended ones; then the oldest are forgotten, ended ones first. Thread: the event loop's.
 class EventLogs
 {
 public:

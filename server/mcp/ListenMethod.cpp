@@ -51,8 +51,10 @@ QCoro::Task<Outcome> listenForChanges(CorePtr core, CallPtr call)
     QJsonArray watched;
     const QJsonArray uris = asked[QLatin1String("resourceSubscriptions")].toArray();
     for (const QJsonValue &uri : uris) {
+        if (watches.size() >= kMostWatched)
+            break;
         const auto watch = core->watches.add(call->caller, uri.toString());
-        if (!watch || watches.size() >= kMostWatched || wishes.uris.contains(uri.toString()))
+        if (!watch || wishes.uris.contains(uri.toString()))
             continue;
         watches.append(*watch);
         wishes.uris.insert(uri.toString());
@@ -60,10 +62,13 @@ QCoro::Task<Outcome> listenForChanges(CorePtr core, CallPtr call)
     }
     QJsonArray followed;
     const QJsonArray ids = features.tasks ? asked[QLatin1String("taskIds")].toArray() : QJsonArray();
+    qsizetype askedFor = 0;
     for (const QJsonValue &id : ids) {
+        if (++askedFor > kMostWatched || call->caller.cancel.isCancelled())
+            break;
         operations::Caller caller = call->caller;
         const QString named = id.toString();
-        if (followed.size() >= kMostWatched || wishes.tasks.contains(named))
+        if (wishes.tasks.contains(named))
             continue;
         const Result<TaskFacts> known = co_await features.tasks->get(std::move(caller), named);
         if (!known)

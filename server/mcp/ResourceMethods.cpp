@@ -4,6 +4,8 @@
 namespace power::mcp {
 
 namespace {
+constexpr qsizetype kMostSubscribed = 1'000; // by one session
+
 void insertTexts(QJsonObject &object, std::initializer_list<std::pair<QLatin1String, QString>> members)
 {
     for (const auto &[name, text] : members) {
@@ -112,6 +114,8 @@ Outcome subscribeResource(Core &core, Call &call)
         return RpcError{InvalidParams, QStringLiteral("params.uri must be a text.")};
     if (call.from.session && call.from.session->watched.contains(uri))
         return QJsonObject();
+    if (call.from.session && call.from.session->watched.size() >= kMostSubscribed)
+        return RpcError{InvalidParams, QStringLiteral("This session watches %1 resources already; unsubscribe from some.").arg(kMostSubscribed)};
     const auto watch = core.watches.add(call.caller, uri);
     if (!watch)
         return watch.error().code == ErrorCode::NotFound ? resourceMissing(call.inbound, uri) : protocolError(watch.error());

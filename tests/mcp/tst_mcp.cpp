@@ -2,6 +2,7 @@
 #include "FakeExchange.h"
 #include "SampleRegistry.h"
 #include "mcp/Endpoint.h"
+#include "mcp/EventLog.h"
 #include <QTest>
 
 using namespace power;
@@ -52,6 +53,22 @@ class TestMcp : public QObject
 
 private Q_SLOTS:
     void initTestCase() { addSampleOperations(m_registry, m_seen); }
+    // The answers of many others do not cost a client the stream it comes back to.
+    void openStreamsOutliveEndedOnes()
+    {
+        EventLogs logs;
+        const auto open = logs.make(QStringLiteral("owner"));
+        open->append("news");
+        for (int i = 0; i < 600; ++i) {
+            const auto other = logs.make(QStringLiteral("other"));
+            other->append("answer");
+            other->end();
+            logs.ended(other);
+        }
+        qint64 number = 0;
+        QVERIFY(logs.find(open->id() + ":0", QStringLiteral("owner"), number) == open);
+        QVERIFY(!logs.find(open->id() + ":0", QStringLiteral("other"), number));
+    }
     void init()
     {
         m_seen->calls = 0;
