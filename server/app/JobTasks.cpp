@@ -114,7 +114,7 @@ QCoro::Task<Result<TaskFacts>> JobTasks::get(Caller caller, QString id)
 
 QCoro::Task<Result<TaskFacts>> JobTasks::wait(Caller caller, QString id, CancelToken stop)
 {
-    const std::chrono::hours longest{24 * 30};
+    const std::chrono::hours longest{24 * 20}; // what a timer can count
     const std::chrono::milliseconds most = longest;
     const QString principal = caller.principal;
     const Result<Job> job = co_await m_jobs.await(principal, id, most, stop);

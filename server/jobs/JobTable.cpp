@@ -317,7 +317,7 @@ Result<std::optional<QString>> finish(QSqlDatabase &connection, const QString &i
         "forgotten AS (DELETE FROM power.job_attempts a USING done d WHERE a.job_id = $1 AND a.fence = $2 AND $12), "
         "hooks AS (UPDATE power.job_webhooks w SET next_at = clock_timestamp() FROM done d WHERE w.job_id = $1 AND d.state <> 'queued') "
         "SELECT state FROM done",
-        {id, fence, ending.state, ending.cause, orNull(storable(ending.message.left(8'000))), orNull(storable(ending.traceback.right(64 << 10))),
+        {id, fence, ending.state, storable(ending.cause.left(200)), orNull(storable(ending.message.left(8'000))), orNull(storable(ending.traceback.right(64 << 10))),
          ending.executionMs, ending.peakMemory,
          ending.result.isEmpty() ? QVariant() : QVariant(jsonText(ending.result)),
          ending.blocks.isEmpty() ? QVariant() : QVariant(QString::fromUtf8(QJsonDocument(ending.blocks).toJson(QJsonDocument::Compact))),
