@@ -68,6 +68,26 @@ QString lineOf(const QJsonObject &file, const QString &path, const QString &noLi
              url.isEmpty() ? noLink : url);
 }
 
+// A file of the page with what was found out about its link.
+struct LinkedFile {
+    workspace::FileFacts facts;
+    std::optional<files::StoredFile> stored;
+    QString noLink;
+};
+
+// Reads the beginnings of the files, so beside the event loop.
+QJsonArray infosOf(const workspace::Workspace &space, const QString &sessionId, const QList<LinkedFile> &files, const QString &baseUrl)
+{
+    QJsonArray infos;
+    for (const LinkedFile &each : files) {
+        QJsonObject info = fileInfo(space, sessionId, each.facts, each.stored ? &*each.stored : nullptr, baseUrl);
+        info.insert(QStringLiteral("modified"), isoTime(each.facts.modifiedNs));
+        info.insert(QStringLiteral("age"), ageOf(each.facts.modifiedNs));
+        infos.append(info);
+    }
+    return infos;
+}
+
 QCoro::Task<Result<Answer>> listFiles(Services *services, Caller caller, QJsonObject arguments)
 {
     const auto key = sessionKey(caller, arguments);
@@ -100,31 +120,35 @@ QCoro::Task<Result<Answer>> listFiles(Services *services, Caller caller, QJsonOb
         for (const auto &file : *known)
             linked.insert(file.name, file);
     }
-    QJsonArray files;
     QString text = page->count == page->all ? QStringLiteral("%1 files, %2, in %3").arg(page->count).arg(humanSize(page->bytes), space->insidePath())
                                             : QStringLiteral("%1 of %2 files match %3, %4, in %5")
                                                   .arg(page->count).arg(page->all).arg(pattern, humanSize(page->bytes), space->insidePath());
+    QList<LinkedFile> shown;
     for (const workspace::FileFacts &facts : page->files) {
+        if (caller.cancel.isCancelled())
+            co_return fail(ErrorCode::Cancelled, QStringLiteral("The listing was cancelled."));
         const auto it = linked.constFind(facts.path);
-        std::optional<files::StoredFile> stored;
-        QString noLink;
+        LinkedFile file{facts, {}, {}};
         if (it != linked.cend() && isPresent(*it, facts)) {
-            stored = *it;
+            file.stored = *it;
         } else {
             // Written outside of a run (a background thread) or changed since: hand it out now.
             const QString path = facts.path;
             const auto fresh = co_await services->files.store(principal, id, space, path);
             if (fresh)
-                stored = *fresh;
+                file.stored = *fresh;
             else
-                noLink = whyNoLink(fresh.error());
+                file.noLink = whyNoLink(fresh.error());
         }
-        QJsonObject file = fileInfo(*space, id, facts, stored ? &*stored : nullptr, caller.baseUrl);
-        file.insert(QStringLiteral("modified"), isoTime(facts.modifiedNs));
-        file.insert(QStringLiteral("age"), ageOf(facts.modifiedNs));
-        files.append(file);
-        text += lineOf(file, facts.path, noLink);
+        shown << file;
     }
+    std::function<Result<QJsonArray>()> reading = [space, id, shown, baseUrl = caller.baseUrl]() -> Result<QJsonArray> {
+        return infosOf(*space, id, shown, baseUrl);
+    };
+    const Result<QJsonArray> infos = co_await offload<QJsonArray>(std::move(reading));
+    const QJsonArray files = *infos;
+    for (qsizetype i = 0; i < shown.size(); ++i)
+        text += lineOf(files.at(i).toObject(), shown.at(i).facts.path, shown.at(i).noLink);
     if (offset + files.size() < page->count)
         text += QStringLiteral("\nshowing %1-%2 of %3; call again with offset=%4")
                     .arg(offset + 1).arg(offset + files.size()).arg(page->count).arg(offset + files.size());
