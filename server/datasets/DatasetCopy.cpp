@@ -89,7 +89,7 @@ Result<Copied> copyAll(QSqlDatabase &connection, const CopyPlan &plan)
     const Result<Done> last = flush();
     if (!last)
         return Unexpected<Error>{last.error()};
-    copied.rows = *rows - 1; // the header counts too
+    copied.rows = *rows;
     return copied;
 }
 } // namespace

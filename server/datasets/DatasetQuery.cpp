@@ -171,13 +171,12 @@ struct Collector {
                 return false;
             }
             QJsonArray cells;
-            bytes += sized ? QByteArray(PQgetvalue(row, r, columns)).toLongLong() : 0;
+            full = sized && QByteArray(PQgetvalue(row, r, columns)).toLongLong() > kMostAnswer; // its cells stayed there
             for (int i = 0; i < columns; ++i) {
                 bytes += PQgetlength(row, r, i);
-                full = full || bytes > 2 * kMostAnswer;
                 cells.append(PQgetisnull(row, r, i) ? QJsonValue() : cellOf({PQgetvalue(row, r, i), PQgetlength(row, r, i)}, answer.types[i]));
             }
-            full = full || bytes > 2 * kMostAnswer;
+            full = full || bytes > kMostAnswer;
             if (full)
                 return false;
             answer.rows.append(cells);

@@ -120,6 +120,14 @@ Result<Done> closeCatalog(QSqlDatabase &connection)
 
 Result<Done> publish(QSqlDatabase &connection, const Reader &reader, const QString &principal, const QString &name, const QStringList &gone)
 {
+    const auto place = query(connection, "SELECT 1 FROM pg_namespace WHERE nspname = $1", {reader.role});
+    if (!place)
+        return Unexpected<Error>{place.error()};
+    if (place->isEmpty()) { // the first dataset of this principal
+        const auto made = makeReader(connection, reader);
+        if (!made)
+            return made;
+    }
     const auto all = query(connection,
                            "SELECT name, table_schema, table_name FROM power.datasets WHERE principal = $1 AND lower(name) = lower($2) "
                            "ORDER BY created_at DESC",

@@ -27,7 +27,7 @@ Result<Done> closeCatalog(QSqlDatabase &connection);
 
 // Makes the views of every dataset of `principal` that is called `name` but for its case: by its own name, by its name in
 // lower case when no other has that (SQL folds names without quotes), by its table name. Views of datasets that are gone
-// go. `gone`: table names that no longer exist; their views go too.
+// go. Role and schema are made when they are missing. `gone`: table names that no longer exist; their views go too.
 Result<Done> publish(QSqlDatabase &connection, const Reader &reader, const QString &principal, const QString &name,
                      const QStringList &gone = {});
 

@@ -36,6 +36,8 @@ SpawnPlan initdbPlan(const PostmasterCall &call, const QString &passwordFile)
 SpawnPlan serverPlan(const PostmasterCall &call)
 {
     SpawnPlan plan = commonPlan(call, "postgres");
+    // One huge value in a query ends that query, never the machine.
+    plan.dataBytes = 2ll << 30;
     plan.arguments = {QStringLiteral("-D"), dataArgument(call)};
     const QString settings[] = {
         QStringLiteral("listen_addresses="),

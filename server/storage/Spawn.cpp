@@ -8,6 +8,7 @@
 #include <grp.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -56,6 +57,9 @@ struct CharArray {
     // Everything else of the server (sockets, kernels, lock files) stays here.
     syscall(SYS_close_range, 3u, unsigned(directoryDescriptor - 1), 4u /* CLOEXEC */);
     syscall(SYS_close_range, unsigned(directoryDescriptor + 1), ~0u, 4u);
+    const rlimit data{rlim_t(plan.dataBytes), rlim_t(plan.dataBytes)};
+    if (plan.dataBytes > 0)
+        setrlimit(RLIMIT_DATA, &data); // best effort: the cluster runs without it too
     execve(program, arguments, environment);
     die(errno);
     _exit(127);

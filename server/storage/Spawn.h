@@ -15,6 +15,7 @@ struct SpawnPlan {
     gid_t gid = 0;
     int directory = -1;        // becomes the working directory, and descriptor 9 of the program
     int output = -1;           // stdout and stderr
+    qint64 dataBytes = 0;      // what each of its processes may have for itself (RLIMIT_DATA); 0 = as we
 };
 
 // Forks and execs. The child is in a session of its own, so it outlives this process and its terminal.

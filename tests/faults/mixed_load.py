@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """kill -9 of server, zygote, init, kernel and postgres during a mixed load, under `serve --supervise`.
 
-What was acknowledged is there: files, sessions and their runs, and jobs, each of which ends once and in a way it was ordered with;
+What was acknowledged is there: files, sessions and their runs, datasets with all their rows, and jobs, each of which ends once and in a way it was ordered with;
 variables are, or their loss is named in the answer that first misses them. A killed zygote loses no session. The service answers again by itself, and 10 s later nothing is left of the dead.
 CI: each is killed once; POWER_TEST_FULL=1: for two minutes.
 """
@@ -135,6 +135,51 @@ class Submitter(threading.Thread):
         return problems, states
 
 
+class Storer(threading.Thread):
+    """Stores datasets, some of them again and again. Version v of one has 500 + v rows. What was acknowledged is there whole; what was
+    tried after it without an answer may be there in its place, also whole."""
+
+    NAMES = 5
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.server, self.on, self.stored, self.possible, self.count, self.unanswered = server, True, {}, {}, 0, 0
+        self.refusals = []
+
+    def run(self):
+        version = 0
+        while self.on:
+            version += 1
+            name = f"set_{version % self.NAMES}"
+            text = "id,v,word\n" + "".join(f"{i},{version},w{i}\n" for i in range(500 + version))
+            self.possible.setdefault(name, set()).add(version)
+            status, answer = self.server.call("POST", "/api/data/load", {"dataset_name": name, "text": text}, 60)
+            if status == 200:
+                self.stored[name], self.possible[name] = version, set()
+                self.count += 1
+            elif status in (400, 404, 422):
+                self.refusals.append(f"dataset {name} was refused: {status} {json.dumps(answer)[:300]}")
+            else:
+                self.unanswered += 1
+                time.sleep(0.2)
+            time.sleep(random.uniform(0.05, 0.3))
+
+    def check(self):
+        problems = []
+        _, listed = self.server.call("GET", "/api/data/datasets")
+        rows = {one["name"]: one["row_count"] for one in listed.get("datasets", []) if one.get("kind") == "persistent"}
+        for name, version in self.stored.items():
+            allowed = {500 + one for one in {version, *self.possible[name]}}
+            if rows.get(name) not in allowed:
+                problems.append(f"dataset {name} has {rows.get(name)} rows in the list, acknowledged were {500 + version}, possible {sorted(allowed)}")
+                continue
+            status, answer = self.server.call("POST", "/api/data/query", {"sql": f"SELECT count(*) AS n, min(v) AS a, max(v) AS b, sum(id) AS s FROM {name}"})
+            n = rows[name]
+            if status != 200 or answer["data"] != [{"n": n, "a": n - 500, "b": n - 500, "s": n * (n - 1) // 2}]:
+                problems.append(f"dataset {name} should have {n} rows: {status} {json.dumps(answer)[:300]}")
+        return problems
+
+
 def check(server, clients):
     problems = []
     status, listed = server.call("GET", "/api/sessions")
@@ -173,10 +218,10 @@ def main():
     random.seed(seed)
     problems, killed = [], {}
     with Server("--job-lease-seconds", "3", supervised=True) as server:
-        submitter = Submitter(server)
+        submitter, storer = Submitter(server), Storer(server)
         clients = [Client(server, f"agent{i}") for i in range(SESSIONS)]
         problems += zygote_alone(server, clients)
-        for client in [*clients, submitter]:
+        for client in [*clients, submitter, storer]:
             client.start()
         until = time.monotonic() + 120
         rounds = 0
@@ -203,8 +248,9 @@ def main():
         problems += [f"{client.name} had no answer within a minute of the last kill"
                      for client, before in zip(clients, answered) if len(client.files) <= before]
         back = time.monotonic() - last
-        submitter.on = False
+        submitter.on = storer.on = False
         submitter.join(90)
+        storer.join(90)
         for client in clients:
             client.on = False
         for client in clients:
@@ -218,6 +264,9 @@ def main():
         while (ended := submitter.check())[0] and time.monotonic() < patience:
             time.sleep(1)
         problems += submitter.problems + ended[0]
+        problems += storer.refusals + storer.check()
+        if not storer.count:
+            problems.append("no dataset was acknowledged")
         while server.leftovers() and time.monotonic() - last < max(10, back + 10):
             time.sleep(0.2)
         problems += [f"left over: {p.pid} {p.command[:100]}" for p in server.leftovers()]
@@ -225,7 +274,7 @@ def main():
         losses = [loss for client in clients for loss in client.losses]
         print(f"seed {seed}: killed {killed}; {cells} cells acknowledged, {sum(c.unanswered for c in clients)} calls without an answer, "
               f"{len(losses)} losses named, all sessions answered {back:.1f} s after the last kill; {len(submitter.jobs)} jobs acknowledged "
-              f"in {submitter.tries} tries, ended: {ended[1]}")
+              f"in {submitter.tries} tries, ended: {ended[1]}; {storer.count} datasets acknowledged, {storer.unanswered} calls without an answer")
         if killed.keys() != set(ROLES):
             problems.append(f"not all roles were found: {killed}")
         if problems:
