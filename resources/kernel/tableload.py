@@ -71,6 +71,11 @@ def series(column, field):
     from power_kernel.tableformats import is_json
 
     kind = field.type
+    if kinds.is_decimal(kind) and kind.scale == 0:  # sums of integers
+        try:
+            column, kind = pc.cast(column, pa.int64()), pa.int64()
+        except pa.ArrowInvalid:
+            pass
     if is_json(field):
         return pd.Series([None if text is None else json.loads(text) for text in column.to_pylist()], dtype=object)
     if column.null_count and (kinds.is_integer(kind) or kinds.is_boolean(kind)):

@@ -32,6 +32,26 @@ const char *const kTools =
     "def _files():\n"
     "    return [{\"filename\": p.name, \"path\": str(p), \"size_bytes\": p.stat().st_size} for p in Path(\".\").rglob(\"*\") if p.is_file()]\n"
     "power.fetch, power.files, power.progress = _fetch, _files, lambda done, total=None, text=\"\": None\n"
+    "def _load(file=None, dataset=None, sheet_name=None, delimiter=None, encoding=None, pdf_pages=None):\n"
+    "    name = file or f\"{dataset}.parquet\"\n"
+    "    if not os.path.exists(name):\n"
+    "        name = \"/\".join(name.split(\"/\")[4:]) if name.startswith(\"/app/sandbox_data/\") else f\"{name}.parquet\"\n"
+    "    ending = os.path.splitext(name)[1].lower()\n"
+    "    if ending in (\".parquet\", \".pq\"):\n"
+    "        return pd.read_parquet(name)\n"
+    "    if ending in (\".json\", \".jsonl\"):\n"
+    "        return pd.read_json(name, lines=ending == \".jsonl\")\n"
+    "    if ending.startswith(\".xls\"):\n"
+    "        return pd.read_excel(name, sheet_name=sheet_name or 0)\n"
+    "    return pd.read_csv(name, sep=delimiter, encoding=encoding or \"utf-8\", engine=\"python\")\n"
+    "def _query(sql, params=None):\n"
+    "    import duckdb\n"
+    "    return duckdb.execute(sql, params).df()\n"
+    "def _store(data, name, **options):\n"
+    "    (_load(data, **options) if isinstance(data, (str, Path)) else data).to_parquet(f\"{name}.parquet\")\n"
+    "power.load = power.load_dataset = _load\n"
+    "power.query, power.store = _query, _store\n"
+    "power.datasets = lambda: [{\"name\": p.stem} for p in Path(\".\").glob(\"*.parquet\")]\n"
     "sys.modules[\"power\"] = power\n";
 
 // What a script needs besides.
@@ -49,7 +69,8 @@ const char *const kAwaited =
 
 bool usesTools(const QList<RunRow> &runs)
 {
-    static const QRegularExpression import(QStringLiteral("^\\s*(import|from)\\s+power\\b"), QRegularExpression::MultilineOption);
+    static const QRegularExpression import(QStringLiteral("^\\s*(import|from)\\s+power\\b|\"power_kernel\\.tableload\""),
+                                           QRegularExpression::MultilineOption);
     return std::any_of(runs.cbegin(), runs.cend(), [](const RunRow &run) { return run.code.contains(import); });
 }
 
@@ -65,6 +86,9 @@ QString sourceOf(const RunRow &run)
                                           QRegularExpression::DotMatchesEverythingOption);
     const auto match = fence.match(run.code);
     QString source = match.hasMatch() ? match.captured(1) : run.code;
+    // What load_dataset runs.
+    source.replace(QStringLiteral("__import__(\"power_kernel.tableload\", fromlist=[\"load_dataset\"]).load_dataset("),
+                   QStringLiteral("power.load_dataset("));
     if (!run.context.isEmpty()) {
         // A JSON text is a string literal of Python when it is quoted as JSON once more.
         const QByteArray quoted = QJsonDocument(QJsonArray{run.context}).toJson(QJsonDocument::Compact).mid(1).chopped(1);

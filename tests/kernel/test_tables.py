@@ -163,6 +163,7 @@ class Tables(KernelTest):
     def test_power_query(self):
         self.ok("import power\ndf = pd.DataFrame({'a': [1, 2, 3], 't': ['x', None, 'y']})")
         self.assertEqual(self.ok("q = power.query('select * from df where a > 1')\nq.a.tolist(), q.t.tolist()").result, "([2, 3], [None, 'y'])")
+        self.assertEqual(self.ok("power.query('select sum(a) as s from df').s.tolist()").result, "[6]")
         self.answers["_query"] = {"columns": ["r", "n", "n", "d", "j"], "types": ["text", "numeric", "bigint", "date", "jsonb"],
                                   "rows": [["north", "10.5", 1, "2024-01-31", {"a": 1}], [None, None, None, None, None]]}
         self.ok("q = power.query('select * from sales')")

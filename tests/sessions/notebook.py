@@ -26,7 +26,8 @@ CELLS = [
     "undefined_name",
     "```python\nprint('fenced')\n```",
     "%time total = df.y.sum()\n!echo from the shell",
-    "import power\nlen(power.files()) > 0",
+    "import power\nlen(power.files()) > 0, len(power.load('in.csv')), int(power.query('select sum(x) as s from df').s[0])",
+    "loaded = __import__(\"power_kernel.tableload\", fromlist=[\"load_dataset\"]).load_dataset(\"/app/sandbox_data/nb/in.csv\")\nlen(loaded)",
     "import asyncio\nawait asyncio.sleep(0)\nint(total)",
     "from IPython.display import HTML, JSON\ndisplay(HTML('<b>bold</b>'))\ndisplay(JSON({'a': [1]}))",
 ]
