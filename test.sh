@@ -91,6 +91,8 @@ run_benchmarks() {
     /usr/bin/python3 "$root/tests/bench/bench_files.py" --server "$dir/bin/power-interpreter" --python-env "$POWER_PYTHON_ENV" </dev/null
     echo
     /usr/bin/python3 "$root/tests/bench/bench_uploads.py" --server "$dir/bin/power-interpreter" --python-env "$POWER_PYTHON_ENV" </dev/null
+    echo
+    /usr/bin/python3 "$root/tests/bench/bench_datasets.py" --server "$dir/bin/power-interpreter" --python-env "$POWER_PYTHON_ENV" </dev/null
 }
 run_benchmarks >"$report/bench.txt" 2>&1 || echo "the benchmark failed" >>"$report/bench.txt"
 {
