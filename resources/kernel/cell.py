@@ -34,10 +34,10 @@ class Session:
         self.outputs = {}
         self.last = None
 
-    def start(self, directory):
+    def start(self):
         self.namespace.update(names.START)
         self.namespace.update(
-            __name__="__main__", In=self.inputs, Out=self.outputs, SANDBOX_DIR=directory, RESULT=None, _="", __="", ___=""
+            __name__="__main__", In=self.inputs, Out=self.outputs, SANDBOX_DIR="", RESULT=None, _="", __="", ___=""
         )
         for name in ("exit", "quit", "open", "_ih", "_oh", "_dh", "_i", "_ii", "_iii"):
             self.namespace.pop(name, None)

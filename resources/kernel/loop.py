@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 
 import _power
 from power_kernel import asks, cell, checkpoint, display, figures, hints, hooks, names, packages, pools, settings, shell, snapshot, streams
@@ -102,6 +103,34 @@ STAYS = "Undo that, or call again: when it fails once more the kernel is replace
 REPLACED = "The kernel is replaced: the next call starts with fresh variables, files are kept."
 
 
+def make_ready():
+    """In the zygote, last: a session with all that is the same in every one. What is written here no kernel has to write,
+    and a page that is not written to is not copied."""
+    streams.install()
+    sys.path.insert(0, "")
+    session = state["session"] = cell.Session(state["shell"])
+    session.start()
+    settings.remember()
+
+
+def prepare_random():
+    """In the zygote: where numpy's common generator has its state, if it looks as expected."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        return
+    numpy.random.seed()  # also forgets a second normal number that is waiting
+    try:
+        import ctypes
+
+        address = numpy.random.mtrand._rand._bit_generator.ctypes.state_address
+        _, words, position, waiting, _ = numpy.random.get_state()
+        found = list((ctypes.c_uint32 * 625).from_address(address))
+        if found == [*words.tolist(), position] and position == 624 and not waiting:
+            _power.set_random_state(address)
+    except Exception:
+        pass  # each kernel seeds it, which takes longer
+
+
 def settle(info):
     """The forked child becomes a session of its own."""
     rules = path_rules(info.get("plan") or {})
@@ -112,13 +141,9 @@ def settle(info):
     if (info.get("plan") or {}).get("tier") != "full":
         # No private /dev/shm there: process pools would leave semaphores where other sessions see them.
         os.environ.setdefault("JOBLIB_MULTIPROCESSING", "0")
-    import tempfile
-
     tempfile.tempdir = None
-    if "numpy" in sys.modules:
+    if not _power.draw_random_state() and "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()  # identical in every fork otherwise; `random` reseeds itself
-    sys.path.insert(0, "")
-    streams.install()
     arm_signals()
     pools.use(int(info.get("cores") or 1))
 
@@ -182,15 +207,21 @@ def task(session, meta):
     send_done(meta["run"], done, blob, notes)
 
 
-def main(info):
-    """Serves frames until the server closes the connection. Never returns."""
+def wake(info):
+    """The session that the zygote made ready, in its place."""
     settle(info)
     directory = figures.workspace = os.getcwd()
     packages.settle()
     hints.offers["install"] = bool(info.get("installs"))
-    session = cell.Session(state["shell"])
-    session.start(directory)
-    settings.remember()
+    session = state["session"]
+    session.namespace["SANDBOX_DIR"] = directory
+    settings.remember_place()
+    return session
+
+
+def main(info):
+    """Serves frames until the server closes the connection. Never returns."""
+    session = wake(info)
     _power.send(READY, json.dumps({"pid": os.getpid(), "python": platform.python_version()}).encode(), b"")
     failures = 0
     while True:

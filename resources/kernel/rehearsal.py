@@ -4,7 +4,7 @@ import os
 import sys
 
 import _power
-from power_kernel import cell, display, loop, settings, tracebacks
+from power_kernel import display, loop, settings, tracebacks
 
 CELLS = [
     "pass",
@@ -18,7 +18,7 @@ STREAMS = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
 SIGNALS = (loop.signal.SIGINT, loop.signal.SIGUSR2)
 
 
-def rehearse(shell):
+def rehearse():
     """In the zygote, once, when everything is imported. Leaves nothing behind but warm caches."""
     main, environ, path = sys.modules["__main__"].__dict__, dict(os.environ), list(sys.path)
     before, base = dict(main), dict(settings.base)
@@ -28,7 +28,7 @@ def rehearse(shell):
     _power.rehearse(True)
     try:
         for _ in range(ROUNDS):
-            play(shell)
+            play()
             sys.path[:] = path
     finally:
         _power.rehearse(False)
@@ -43,12 +43,10 @@ def rehearse(shell):
         display.end()
 
 
-def play(shell):
+def play():
     """The way of a kernel from its fork to the end of some cells."""
     _power.rehearse_fork()
-    loop.settle({"plan": {"tier": "full"}, "home": os.getcwd()})
-    session = cell.Session(shell)
-    session.start(os.getcwd())
-    settings.remember()
+    loop.make_ready()
+    session = loop.wake({"plan": {"tier": "full"}, "home": os.getcwd()})
     for number, code in enumerate(CELLS):
         loop.run(session, {"run": number}, code.encode())

@@ -3,7 +3,10 @@ import os
 import random
 import sys
 
+from power_kernel import pools
+
 base = {}  # as the zygote left it
+OWN = ("HOME", "TMPDIR", "PWD", "JOBLIB_MULTIPROCESSING", *pools.NAMES)
 
 
 def flatten(prefix, options, found):
@@ -44,8 +47,16 @@ def prepare():
 
 
 def remember():
-    """Once per kernel, before any user code."""
-    base.update(environment(), path=list(sys.path), cwd=os.getcwd())
+    """In the zygote: what all kernels begin with."""
+    base.update(environment())
+
+
+def remember_place():
+    """Once per kernel, before any user code: what is its own."""
+    for name in OWN:
+        if name in os.environ:
+            base["environ:" + name] = os.environ[name]
+    base.update(path=list(sys.path), cwd=os.getcwd())
 
 
 def states():

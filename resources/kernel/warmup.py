@@ -100,12 +100,15 @@ def warm_up(extra):
         return refusal(report, "the warm-up after the imports")
     gc.collect()
     try:
-        rehearsal.rehearse(loop.state["shell"])
+        rehearsal.rehearse()
     except Exception as error:  # kernels are larger then, not worse
         print(f"power-kernel zygote: rehearsal: {error!r}", file=sys.stderr)
+    loop.prepare_random()
+    loop.make_ready()
     gc.collect()
     _power.fill_heap_holes()
     gc.freeze()
+    report["huge_pages"] = _power.use_huge_pages()
     report.update(tasks=1, rss_mb=rss_mb(), ms=round((time.monotonic() - begin) * 1e3))
     return True, json.dumps(report)
 

@@ -5,10 +5,12 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <fcntl.h>
 #include <initializer_list>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utility>
 
 namespace power::app {
 
@@ -17,9 +19,12 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 constexpr std::chrono::milliseconds kFirstPause = 200ms;
-constexpr std::chrono::milliseconds kLongestPause = 30s;
+constexpr std::chrono::milliseconds kLongestPause = 30s; // between servers that end before they serve
+constexpr std::chrono::milliseconds kServedPause = 1s;   // after one that did: whatever killed it, the next one is of use
 constexpr std::chrono::seconds kGoodLife = 60s;
 constexpr int kSettingsUnusable = 2;
+
+int g_word = -1; // in the server: where it says that it serves
 
 sigset_t watchedSignals()
 {
@@ -30,20 +35,41 @@ sigset_t watchedSignals()
     return set;
 }
 
-// 0: the server. The parent's death becomes the server's SIGTERM, even when it happened before that was asked for. In a process
+struct Server {
+    pid_t pid = -1;
+    int word = -1; // its word that it serves is read here
+};
+
+// pid 0: the server. The parent's death becomes the server's SIGTERM, even when it happened before that was asked for. In a process
 // group of its own: Ctrl+C on a terminal reaches the server once, from here (a second signal would end it at once).
-pid_t startServer(const sigset_t &before)
+Server startServer(const sigset_t &before)
 {
     const pid_t supervisor = ::getpid();
+    int word[2] = {-1, -1};
+    if (::pipe2(word, O_CLOEXEC | O_NONBLOCK) != 0)
+        return {};
     const pid_t child = ::fork();
-    if (child != 0)
-        return child;
+    if (child != 0) {
+        ::close(word[1]);
+        return {child, word[0]};
+    }
+    ::close(word[0]);
+    g_word = word[1];
     ::setpgid(0, 0);
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (::getppid() != supervisor)
         ::_exit(0);
     ::sigprocmask(SIG_SETMASK, &before, nullptr);
-    return 0;
+    return {0, -1};
+}
+
+// Whether a server that is dead ever served. Closes its line.
+bool hasServed(const Server &server)
+{
+    char word = 0;
+    const bool said = ::read(server.word, &word, 1) == 1;
+    ::close(server.word);
+    return said;
 }
 
 // The status of `server` when it is among the dead, who are all collected.
@@ -113,25 +139,36 @@ std::optional<int> supervise()
     std::chrono::milliseconds pause = kFirstPause;
     while (true) {
         const Clock::time_point started = Clock::now();
-        const pid_t server = startServer(before);
-        if (server == 0)
+        const Server server = startServer(before);
+        if (server.pid == 0)
             return std::nullopt;
-        if (server < 0) {
+        if (server.pid < 0) {
             std::perror("power-interpreter: fork");
             return 1;
         }
         bool asked = false;
-        const int status = watch(server, watched, asked);
+        const int status = watch(server.pid, watched, asked);
+        const bool served = hasServed(server);
         const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
         if (asked || (WIFEXITED(status) && (code == 0 || code == kSettingsUnusable)))
             return code;
         if (Clock::now() - started >= kGoodLife)
             pause = kFirstPause;
+        else if (served)
+            pause = std::min(pause, kServedPause);
         tell(status, pause);
         if (!rest(pause, watched))
             return 0;
         pause = std::min(2 * pause, kLongestPause);
     }
+}
+
+void tellServing()
+{
+    if (g_word < 0)
+        return;
+    (void)!::write(g_word, "s", 1);
+    ::close(std::exchange(g_word, -1));
 }
 
 } // namespace power::app

@@ -86,6 +86,8 @@ QCoro::Task<> serve(app::Application *application, ClientLines lines)
     const QByteArray key = application->settings().mcpAuth == u"api-key" ? application->settings().apiKey.toUtf8() : QByteArray();
     const std::chrono::milliseconds patience = 120s;
     const Result<app::FirstCell> cell = co_await app::runFirstCell(url, key, patience);
+    if (cell)
+        app::tellServing();
     const QByteArray banner = app::bannerText(*application, cell).toUtf8();
     std::fwrite(banner.constData(), 1, size_t(banner.size()), stdout);
     std::fflush(stdout);

@@ -1,4 +1,4 @@
-// The little JSON that C++ writes itself; reading is left to Python's json (trusted input from the server).
+// The little JSON that C++ writes itself (it is read by sandbox/JsonReader.h, in kernels by Python's json).
 #pragma once
 #include <string>
 #include <string_view>

@@ -1,7 +1,9 @@
 #include "kernel/Native.h"
 #include "kernel/Channel.h"
 #include "kernel/Checkpoint.h"
+#include "kernel/FreshRandom.h"
 #include "kernel/HeapHoles.h"
+#include "kernel/HugePages.h"
 #include "kernel/Interrupt.h"
 #include "kernel/Output.h"
 #include "kernel/PathMap.h"
@@ -205,6 +207,9 @@ PYBIND11_EMBEDDED_MODULE(_power, m)
     m.def("rehearse", &power::kernel::rehearse);
     m.def("rehearse_fork", &power::kernel::rehearseFork);
     m.def("fill_heap_holes", &power::kernel::fillHeapHoles);
+    m.def("use_huge_pages", &power::kernel::useHugePages);
+    m.def("set_random_state", &power::kernel::setRandomState);
+    m.def("draw_random_state", &power::kernel::drawRandomState);
     m.def("take_descriptor", &power::kernel::takeDescriptor);
     m.def("take_descriptors", &power::kernel::takeDescriptors);
     py::class_<Mapping>(m, "Mapping", py::buffer_protocol())

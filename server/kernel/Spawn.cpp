@@ -3,6 +3,7 @@
 #include "kernel/Native.h"
 #include "kernel/Output.h"
 #include <cerrno>
+#include <cmath>
 #include <csignal>
 #include <cstring>
 #include <dirent.h>
@@ -23,6 +24,8 @@ constexpr int kReport = 4;
 constexpr std::chrono::seconds kReportTimeout{10};
 
 constexpr char kGood[] = "{\"timings_us\":";
+
+py::object *kernelMain = nullptr; // never freed: Python does not end in this program
 
 std::string failureFields(const sandbox::Failure &failure)
 {
@@ -54,6 +57,35 @@ std::vector<int> openDescriptors()
 int liftAway(int from)
 {
     return ::fcntl(from, F_DUPFD_CLOEXEC, 64);
+}
+
+py::object toPython(const sandbox::JsonValue &value)
+{
+    using Kind = sandbox::JsonValue::Kind;
+    switch (value.kind) {
+    case Kind::Bool:
+        return py::bool_(value.boolean);
+    case Kind::Number:
+        if (value.number == std::floor(value.number) && std::fabs(value.number) < 1e15) return py::int_(std::int64_t(value.number));
+        return py::float_(value.number);
+    case Kind::Text:
+        return py::str(value.text);
+    case Kind::List: {
+        py::list list;
+        for (const sandbox::JsonValue &each : value.list)
+            list.append(toPython(each));
+        return list;
+    }
+    case Kind::Object: {
+        py::dict dict;
+        for (const auto &[name, each] : value.object)
+            dict[py::str(name)] = toPython(each);
+        return dict;
+    }
+    case Kind::Null:
+        break;
+    }
+    return py::none();
 }
 
 // The child: nothing of the zygote's may survive here but memory.
@@ -92,14 +124,19 @@ int liftAway(int from)
     ::close(kReport);
     setControlSocket(kControl);
     try {
-        const py::object kernel = py::module_::import("json").attr("loads")(order.kernel);
-        if (!startOutput(py::str(kernel.attr("get")("token", "")))) ::_exit(70);
-        const std::string role = py::str(kernel.attr("get")("run_as", "kernel"));
-        const char *module = role == kRenderRole ? "power_kernel.worker"
-                             : role == kViewRole ? "power_kernel.viewer"
-                             : role == kLoadRole ? "power_kernel.loader"
-                                                 : "power_kernel.loop";
-        py::module_::import(module).attr("main")(kernel);
+        const auto &facts = order.kernel.object;
+        const auto token = facts.find("token"), role = facts.find("run_as");
+        if (!startOutput(token == facts.end() ? std::string() : token->second.text)) ::_exit(70);
+        const std::string runAs = role == facts.end() ? std::string() : role->second.text;
+        const py::object kernel = toPython(order.kernel);
+        const char *worker = runAs == kRenderRole ? "power_kernel.worker"
+                             : runAs == kViewRole ? "power_kernel.viewer"
+                             : runAs == kLoadRole ? "power_kernel.loader"
+                                                  : nullptr;
+        if (worker)
+            py::module_::import(worker).attr("main")(kernel);
+        else
+            (*kernelMain)(kernel);
     } catch (const std::exception &error) {
         const std::string text = std::string("power-kernel: ") + error.what() + "\n";
         (void)!::write(2, text.data(), text.size());
@@ -113,6 +150,12 @@ SpawnResult failed(const std::string &id, const std::string &fields)
 }
 
 } // namespace
+
+void prepareBirths()
+{
+    kernelMain = new py::object(py::module_::import("power_kernel.loop").attr("main"));
+    PyOS_BeforeFork(); // once for all births: what it locks stays locked here, and each child unlocks its own
+}
 
 Birth beginBirth(const SpawnOrder &order, Confinement &confinement)
 {
@@ -132,13 +175,11 @@ Birth beginBirth(const SpawnOrder &order, Confinement &confinement)
     }
     pid_t init = 0;
     sandbox::Failure failure;
-    PyOS_BeforeFork();
     const pid_t pid = confinement.fork(order.plan, order.descriptors[3], init, failure);
     if (pid == 0) {
         PyOS_AfterFork_Child();
         becomeKernel(order, confinement, pipe[1]);
     }
-    PyOS_AfterFork_Parent();
     ::close(pipe[1]);
     closeAll();
     if (pid < 0) {

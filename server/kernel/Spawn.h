@@ -1,6 +1,7 @@
 // One Spawn frame: fork, confine, and become a kernel.
 #pragma once
 #include "kernel/Confine.h"
+#include "sandbox/JsonReader.h"
 #include <chrono>
 #include <string>
 #include <sys/resource.h>
@@ -18,7 +19,7 @@ inline constexpr char kLoadRole[] = "load";     // reads a table out of a file
 struct SpawnOrder {
     std::string id; // "spawn" as JSON text (string or number)
     sandbox::Plan plan;
-    std::string kernel; // JSON object
+    sandbox::JsonValue kernel; // object
     std::string cwd;    // to enter after the sandbox is up; empty = where the sandbox left it
     std::vector<int> descriptors;
 };
@@ -39,6 +40,10 @@ struct Birth {
     int status = 0;                              // of the ended child
     rusage usage{};
 };
+
+// Before the first birth: finds what every child calls, and leaves Python in the state in which it may be forked. The zygote
+// runs no Python from here on: each page that it wrote to after a fork would have to be copied first.
+void prepareBirths();
 
 // Forks a kernel. Closes the order's descriptors in the parent; in the child this function does not return.
 // Thread: the zygote's only one, with the GIL.

@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <pybind11/embed.h>
 #include <pybind11/stl.h>
+#include <stdexcept>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -30,6 +31,7 @@ namespace
 {
 constexpr int kServer = 3;
 constexpr std::ptrdiff_t kSpawnDescriptors = 4; // control, stdout, stderr, lifeline
+using sandbox::JsonValue;
 using wire::FrameType;
 
 void setEnvironment()
@@ -76,6 +78,14 @@ std::string exitMeta(pid_t pid, int status, const rusage &usage)
     return meta + ",\"utime_us\":" + micros(usage.ru_utime) + ",\"stime_us\":" + micros(usage.ru_stime) + "}";
 }
 
+// A field that must be there.
+JsonValue &member(JsonValue &object, const char *name)
+{
+    const auto found = object.object.find(name);
+    if (found == object.object.end()) throw std::runtime_error(std::string("no field ") + name);
+    return found->second;
+}
+
 class Zygote
 {
 public:
@@ -84,12 +94,12 @@ public:
 
 private:
     void handle(const wire::Frame &frame);
-    void spawn(const py::dict &meta);
+    void spawn(JsonValue &meta);
     void refuse(SpawnOrder &order, const std::string &fields);
     void hearBirths();
     int patience() const;
-    void kill(const py::dict &meta);
-    void adopt(const py::dict &meta);
+    void kill(JsonValue &meta);
+    void adopt(JsonValue &meta);
     pid_t familyOf(pid_t pid) const;
     void bury(pid_t pid);
     void reap();
@@ -103,16 +113,14 @@ private:
     Confinement &m_confinement;
 };
 
-void Zygote::spawn(const py::dict &meta)
+void Zygote::spawn(JsonValue &meta)
 {
-    const py::object dumps = py::module_::import("json").attr("dumps");
     SpawnOrder order;
-    order.id = py::str(dumps(meta["spawn"]));
-    const py::dict plan = meta["plan"];
-    const py::dict kernel = meta["kernel"];
-    kernel["plan"] = plan; // the kernel translates its paths where no mount namespace does
-    order.kernel = py::str(dumps(kernel));
-    if (kernel.contains("cwd")) order.cwd = py::str(kernel["cwd"]);
+    const JsonValue &id = member(meta, "spawn");
+    order.id = id.kind == JsonValue::Kind::Text ? quoted(id.text) : std::to_string(std::int64_t(id.number));
+    JsonValue &plan = member(meta, "plan");
+    JsonValue &kernel = member(meta, "kernel");
+    if (const auto cwd = kernel.object.find("cwd"); cwd != kernel.object.end()) order.cwd = cwd->second.text;
     // Exactly one order's worth: those of the next frame may have arrived already.
     const auto end =
         m_descriptors.begin() + std::min<std::ptrdiff_t>(kSpawnDescriptors, std::ssize(m_descriptors));
@@ -121,13 +129,15 @@ void Zygote::spawn(const py::dict &meta)
     if (order.descriptors.size() < std::size_t(kSpawnDescriptors)) {
         return refuse(order, R"("step":"descriptors","errno":0,"text":"a Spawn frame needs control socket, stdout, stderr and lifeline")");
     }
-    const std::string text = py::str(dumps(plan));
     std::string reason;
-    const std::string role = kernel.contains("run_as") ? kernel["run_as"].cast<std::string>() : "kernel";
+    const auto named = kernel.object.find("run_as");
+    const std::string role = named == kernel.object.end() ? "kernel" : named->second.text;
     if (role != "kernel" && role != kRenderRole && role != kViewRole && role != kLoadRole)
         return refuse(order, R"("step":"run_as","errno":0,"text":"this power-kernel has no such worker")");
-    if (!sandbox::planFromJson(text, order.plan, reason))
+    if (!sandbox::planFromValue(plan, order.plan, reason))
         return refuse(order, R"("step":"plan","errno":0,"text":)" + quoted(reason));
+    kernel.object["plan"] = std::move(plan); // the kernel translates its paths where no mount namespace does
+    order.kernel = std::move(kernel);
     m_births.push_back(beginBirth(order, m_confinement));
 }
 
@@ -168,11 +178,11 @@ int Zygote::patience() const
     return int(left.count());
 }
 
-void Zygote::kill(const py::dict &meta)
+void Zygote::kill(JsonValue &meta)
 {
     // The zygote's own record counts, not the frame: a pid that was reaped may belong to somebody else by
     // now.
-    const auto found = m_kernels.find(meta["pid"].cast<int>());
+    const auto found = m_kernels.find(pid_t(member(meta, "pid").number));
     if (found == m_kernels.end()) return;
     sandbox::Failure failure;
     if (!sandbox::killTree(found->second, failure))
@@ -181,10 +191,10 @@ void Zygote::kill(const py::dict &meta)
 }
 
 // A checkpoint is a child of the zygote, because its kernel made it a sibling. It lives on when the kernel dies.
-void Zygote::adopt(const py::dict &meta)
+void Zygote::adopt(JsonValue &meta)
 {
-    const auto kernel = m_kernels.find(meta["pid"].cast<int>());
-    const pid_t checkpoint = meta["checkpoint"].cast<int>();
+    const auto kernel = m_kernels.find(pid_t(member(meta, "pid").number));
+    const auto checkpoint = pid_t(member(meta, "checkpoint").number);
     if (kernel == m_kernels.end() || checkpoint <= 1) return;
     sandbox::Tree tree = kernel->second;
     tree.kernel = checkpoint;
@@ -213,7 +223,9 @@ void Zygote::bury(pid_t pid)
 
 void Zygote::handle(const wire::Frame &frame)
 {
-    const py::dict meta = py::module_::import("json").attr("loads")(frame.meta);
+    JsonValue meta;
+    std::string reason;
+    if (!sandbox::readJson(frame.meta, meta, reason)) throw std::runtime_error(reason);
     if (frame.type == FrameType::Spawn)
         spawn(meta);
     else if (frame.type == FrameType::Kill)
@@ -316,6 +328,7 @@ int runZygote(const std::vector<std::string> &imports)
         if (!fit) return 1;
         ::prctl(PR_SET_CHILD_SUBREAPER, 1);
         ::prctl(PR_SET_DUMPABLE, 0);
+        prepareBirths();
         Zygote zygote(confinement);
         return zygote.serve();
     } catch (const std::exception &error) {

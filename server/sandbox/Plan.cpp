@@ -138,12 +138,18 @@ bool planFromJson(const std::string &json, Plan &out, std::string &reason)
         reason = "plan: " + reason;
         return false;
     }
-    if (document.kind != JsonValue::Kind::Object) {
+    return planFromValue(document, out, reason);
+}
+
+bool planFromValue(const JsonValue &value, Plan &out, std::string &reason)
+{
+    reason.clear();
+    if (value.kind != JsonValue::Kind::Object) {
         reason = "plan: must be a JSON object";
         return false;
     }
     out = Plan();
-    PlanReader(document, reason)
+    PlanReader(value, reason)
         .tier("tier", out.tier)
         .number("landlockAbi", out.landlockAbi)
         .flag("userNamespace", out.userNamespace)

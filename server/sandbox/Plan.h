@@ -6,6 +6,8 @@
 
 namespace power::sandbox {
 
+struct JsonValue;
+
 enum class Tier { None, NonRoot, Container, Full };
 const char *tierWord(Tier tier);
 bool tierFromWord(const std::string &word, Tier &out);
@@ -40,5 +42,7 @@ struct Plan {
 // keys keep their defaults, unknown keys are passed over. False + reason when malformed, when the workspace is
 // missing, when uid or gid is 0 in full or container, or when userNamespace is set outside full.
 bool planFromJson(const std::string &json, Plan &out, std::string &reason);
+// The same of a value that was read already.
+bool planFromValue(const JsonValue &value, Plan &out, std::string &reason);
 
 } // namespace power::sandbox

@@ -2,6 +2,7 @@
 #include "app/ServerProcess.h"
 #include <QFile>
 #include <QTcpServer>
+#include <QTemporaryDir>
 #include <QTest>
 #include <csignal>
 
@@ -42,6 +43,41 @@ private Q_SLOTS:
         const pid_t second = childOf(server.pid());
         QVERIFY(server.stop()); // passed on, and the exit code is the server's: 0
         QVERIFY(::kill(second, 0) != 0);
+    }
+
+    // Killed again and again, each time as soon as it serves: the pauses stay short.
+    void pausesOfAServingServerStayShort()
+    {
+        ServerProcess server;
+        QVERIFY2(server.start({QStringLiteral("--supervise"), QStringLiteral("--port"), freePort()}), server.output().constData());
+        for (int deaths = 1; deaths <= 4; ++deaths) {
+            QTRY_COMPARE_WITH_TIMEOUT(server.output().count("is ready."), deaths, 30'000);
+            const pid_t child = childOf(server.pid());
+            QVERIFY(child > 0);
+            ::kill(child, SIGKILL);
+            QTRY_COMPARE_WITH_TIMEOUT(server.output().count("starting it again in"), deaths, 10'000);
+        }
+        for (const char *pause : {"in 0.2 s", "in 0.4 s", "in 0.8 s", "in 1.0 s"})
+            QVERIFY2(server.output().contains(pause), pause);
+        QVERIFY(server.stop());
+    }
+
+    // One that cannot even begin is not tried over and over.
+    void pausesOfAUselessServerGrow()
+    {
+        QTcpServer taken;
+        QVERIFY(taken.listen(QHostAddress::LocalHost));
+        QTemporaryDir data;
+        QProcess process;
+        process.setProcessChannelMode(QProcess::MergedChannels);
+        process.start(programPath("power-interpreter"), {QStringLiteral("--supervise"), QStringLiteral("--host"), QStringLiteral("127.0.0.1"),
+                                                         QStringLiteral("--port"), QString::number(taken.serverPort()), QStringLiteral("--data-dir"),
+                                                         data.path(), QStringLiteral("--sandbox-dir"), data.path() + QStringLiteral("/sandbox")});
+        QByteArray said;
+        QTRY_VERIFY_WITH_TIMEOUT((said += process.readAll()).contains("ended with exit code 1; starting it again in 3.2 s"), 20'000);
+        process.terminate();
+        QVERIFY(process.waitForFinished(10'000));
+        QCOMPARE(process.exitCode(), 0);
     }
 
     void unusableSettingsEndIt()
