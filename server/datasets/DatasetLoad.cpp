@@ -265,10 +265,12 @@ QCoro::Task<Result<Stored>> DatasetService::store(StoreOrder order)
     // The worker goes on until the rows are stored, or nobody wants them.
     const auto stop = std::make_shared<CancelSource>();
     const CancelToken stopped = stop->token();
-    const auto giveUp = cancel.onCancel([pipe, stop] {
+    const auto leave = [pipe, stop] {
         pipe->close();
         stop->cancel();
-    });
+    };
+    const auto giveUp = cancel.onCancel(leave);
+    const auto shutDown = held->stop.token().onCancel(leave);
     const QJsonObject arguments = readArguments(order);
     const int file = order.file;
     QCoro::Task<Result<Done>> reading = held->kernels.load(arguments, file, theirs, order.timeout, stopped);

@@ -10,6 +10,12 @@ namespace power::supervisor {
 
 namespace {
 constexpr qint64 kLeastMemory = 1536ll << 20, kMostMemory = 8ll << 30; // workbooks are read whole
+
+// However a call ends: who reads the pipe must see that nothing comes.
+struct Closing {
+    std::shared_ptr<Fd> pipe;
+    ~Closing() { pipe->reset(); }
+};
 } // namespace
 
 QCoro::Task<> Renderer::endLoad(Made worker, int place)
@@ -24,6 +30,7 @@ QCoro::Task<> Renderer::endLoad(Made worker, int place)
 QCoro::Task<Result<Done>> Renderer::load(QJsonObject arguments, int file, std::shared_ptr<Fd> rows, std::chrono::milliseconds timeout,
                                          CancelToken cancel)
 {
+    const Closing closing{rows};
     if (m_directory.isEmpty() || m_stopping)
         co_return fail(ErrorCode::Unavailable, QStringLiteral("This server reads no tables out of files."));
     int place = 0;

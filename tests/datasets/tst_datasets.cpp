@@ -138,6 +138,26 @@ private Q_SLOTS:
         QVERIFY(!names().contains(QStringLiteral("bad")));
     }
 
+    // No worker can be had: told at once, and nothing waits for rows that never come.
+    void noWorker()
+    {
+        supervisor::HostConfig without = rig::config(m_files.path());
+        without.renderDirectory.clear();
+        rig::Rig other;
+        QVERIFY(other.start(without));
+        DatasetService service({}, *m_rig.database, *other.host);
+        const int file = datasets::test::Rig::memory("a\n1\n");
+        QElapsedTimer clock;
+        clock.start();
+        const auto stored = datasets::test::await(service.store(datasets::test::Rig::order(QStringLiteral("bad"), file, QStringLiteral("a.csv"))));
+        ::close(file);
+        QVERIFY(!stored);
+        QCOMPARE(stored.error().code, ErrorCode::Unavailable);
+        QVERIFY2(stored.error().text().contains(u"no tables"), qPrintable(stored.error().text()));
+        QVERIFY(clock.elapsed() < 10'000);
+        other.stop();
+    }
+
     // The disk's reserve is not for datasets.
     void fullDisk()
     {
