@@ -35,7 +35,8 @@ public:
     QCoro::Task<Result<FileLook>> look(QJsonObject arguments, int file, CancelToken cancel);
     // Reads the table in `file` (arguments: name, and sheet_name, delimiter, encoding, pdf_pages where they are given) and
     // writes it to `rows` in the form of resources/render/loader.py: a worker of its own that gets the two descriptors and
-    // nothing else. It writes as fast as the pipe is read. Resolves when it has ended, with `rows` closed here; at most kLoadUids at once. Errors:
+    // nothing else. It writes as fast as the pipe is read. Resolves when it has ended, with `rows` closed here; at most
+    // kLoadUids at once. Errors:
     // InvalidArgument (the file, with what to do), Busy, Timeout, Cancelled, Unavailable.
     QCoro::Task<Result<Done>> load(QJsonObject arguments, int file, std::shared_ptr<Fd> rows, std::chrono::milliseconds timeout,
                                    CancelToken cancel);

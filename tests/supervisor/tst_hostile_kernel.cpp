@@ -56,13 +56,15 @@ private Q_SLOTS:
         loop.start(1);
         QElapsedTimer clock;
         clock.start();
-        auto waiting = kernel->run(request("x", 1s));
+        // Its time is not what ends the flood, however slowly a busy machine reads it.
+        const auto limit = cause == u"output_limit" ? 30s : 1s;
+        auto waiting = kernel->run(request("x", limit));
         for (int i = 0; i < 20; ++i)
             QCOMPARE(int(run(*other, "y").status), int(RunStatus::Ok));
         const RunOutcome outcome = await(std::move(waiting));
         QCOMPARE(outcome.cause, cause);
         QCOMPARE(int(outcome.status), int(RunStatus::Killed));
-        QVERIFY(clock.elapsed() < 6000);
+        QVERIFY(clock.elapsed() < (limit + 5s) / 1ms);
         QTRY_VERIFY(!kernel->isAlive());
         if (!outcome.outputFile.isEmpty())
             QFile::remove(QFile::decodeName(outcome.outputFile));
@@ -150,7 +152,7 @@ private Q_SLOTS:
         QCOMPARE(int(outcome.status), int(RunStatus::Died));
         QCOMPARE(outcome.cause, QStringLiteral("exit"));
         QTest::qWait(1);
-        QVERIFY2(longest < 1000, QByteArray::number(longest));
+        QVERIFY2(longest < 4000, QByteArray::number(longest)); // they talk for 6 s
     }
 
     // Displays that wait for a marker which does not come are memory of the server.
