@@ -96,11 +96,11 @@ private Q_SLOTS:
     void theModuleExplainsItself()
     {
         const ToolAnswer answer = run(QStringLiteral("import pydoc\nprint(pydoc.render_doc(power, renderer=pydoc.plaintext))"));
-        for (const char *word : {"fetch(url: str, name: str = None)", "files(", "progress(done, total=None", "no network"})
+        for (const char *word : {"fetch(url: str, name: str = None)", "files(", "progress(done, total=None", "query(sql", "store(data, name", "no network"})
             QVERIFY2(answer.text.contains(QLatin1String(word)), qPrintable(answer.text));
-        QVERIFY2(answer.text.size() < 3000, qPrintable(answer.text));
+        QVERIFY2(answer.text.size() < 5000, qPrintable(answer.text));
         QVERIFY(run(QStringLiteral("power.fetch(link='x')")).text.contains(u"power.fetch() "));
-        QVERIFY(run(QStringLiteral("power.nothing")).text.contains(u"there are: cancel_job, fetch, files, job_result, job_status, progress, submit_job"));
+        QVERIFY(run(QStringLiteral("power.nothing")).text.contains(u"there are: cancel_job, datasets, fetch, files, job_result, job_status, load, progress, query, store, submit_job"));
         const ToolAnswer refused = run(QStringLiteral("try:\n    power.fetch('http://10.1.2.3/x')\nexcept power.Error as e: print('no:', e)"));
         QVERIFY2(refused.text.contains(u"no: 10.1.2.3"), qPrintable(refused.text));
     }
