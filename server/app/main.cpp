@@ -4,6 +4,7 @@
 #include "app/FirstCell.h"
 #include "app/Supervise.h"
 #include "base/Log.h"
+#include "supervisor/CpuPlace.h"
 #include <QCoreApplication>
 #include <QSocketNotifier>
 #include <csignal>
@@ -125,6 +126,8 @@ int main(int argc, char **argv)
     ::prctl(PR_SET_DUMPABLE, 0);
     log::start(log::levelFromText(settings->logLevel),
                settings->logFormat == u"json" ? log::Format::Json : log::Format::Text);
+
+    supervisor::takeShortTurns();
 
     app::Application application(std::move(*settings));
     QSocketNotifier notifier(signalPipe[0], QSocketNotifier::Read);

@@ -1,15 +1,28 @@
 #include "supervisor/CpuPlace.h"
 #include "supervisor/Fd.h"
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace power::supervisor {
 
 namespace {
 constexpr qint64 kLongRun = 100, kShortRun = 50; // ms
+constexpr std::uint64_t kShortTurn = 100'000;     // ns, the least that the system takes
+
+// struct sched_attr of sched_setattr(2) in its first size; libc has none before glibc 2.41.
+struct SchedulerAttributes {
+    std::uint32_t size = sizeof(SchedulerAttributes), policy = 0; // SCHED_OTHER
+    std::uint64_t flags = 1;                                      // SCHED_FLAG_RESET_ON_FORK
+    std::int32_t nice = 0;
+    std::uint32_t priority = 0;
+    std::uint64_t runtime = 0, deadline = 0, period = 0;
+};
 } // namespace
 
 int niceFor(int present, const CpuDemand &demand)
@@ -47,6 +60,16 @@ void placeTree(const QList<pid_t> &oneOfEachSession, int nice)
         const int size = std::snprintf(text, sizeof text, "%d", each);
         (void)!::write(file.get(), text, std::size_t(size));
     }
+}
+
+bool takeShortTurns()
+{
+    SchedulerAttributes asked;
+    asked.nice = ::getpriority(PRIO_PROCESS, 0);
+    asked.runtime = kShortTurn;
+    SchedulerAttributes got;
+    return ::syscall(SYS_sched_setattr, 0, &asked, 0) == 0 && ::syscall(SYS_sched_getattr, 0, &got, sizeof got, 0) == 0 &&
+           got.runtime == kShortTurn;
 }
 
 } // namespace power::supervisor

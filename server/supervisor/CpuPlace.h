@@ -1,4 +1,5 @@
-// Where a session stands when the processors are short: one that computes stands behind those that only answer.
+// Where a session stands when the processors are short: one that computes stands behind those that only answer, and the
+// server before all.
 #pragma once
 #include "supervisor/TreeSampler.h"
 
@@ -27,5 +28,10 @@ int niceOfEach(int nice, qsizetype sessions);
 // Gives every autogroup of one process tree its niceness, if it has another. Refusals are passed over: where the system
 // has no autogroups, or a container's own share is what counts. Thread: any.
 void placeTree(const QList<pid_t> &oneOfEachSession, int nice);
+
+// The calling thread asks for short turns on its processor (sched_setattr(2), a slice of 0.1 ms), so that it gets one soon
+// after it wakes beside sessions that compute; its share stays the same. Threads and processes that it starts do not
+// inherit it. false where the system knows no such slices (Linux before 6.12), which is no loss but of that.
+bool takeShortTurns();
 
 } // namespace power::supervisor

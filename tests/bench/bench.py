@@ -163,29 +163,36 @@ def memory(port, sessions):
         print(f"  {label:<58} {(before - settled_available()) / sessions:8.2f} MB each")
 
 
-def crowd(port, sessions, busy):
-    print(f"{sessions} sessions alive, {busy} of them busy")
+def crowd(port, sessions, busy, turns=4):
+    """In turns with and without the busy ones, as the machine's mood changes by the minute."""
+    print(f"{sessions} sessions alive, {busy} of them busy ({turns} turns)")
     door = Door(port)
-    alone = timed(lambda: door.run("warm", "1+1"), 300)
-    stop = threading.Event()
+    alone, crowded, health, ratios = [], [], [], []
 
-    def work(number):
+    def work(number, stop):
         own = Door(port)
         while not stop.is_set():
             own.run(f"memory-{number}", "import time\nend = time.time() + 0.2\nwhile time.time() < end: sum(range(1000))")
 
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(busy)]
-    for thread in threads:
-        thread.start()
-    time.sleep(0.5)
-    health = timed(lambda: door.request("GET", "/health"), 300)
-    crowded = timed(lambda: door.run("warm", "1+1"), 300)
-    stop.set()
-    for thread in threads:
-        thread.join()
-    row("1+1, nobody busy", alone)
-    row(f"1+1, {busy} busy", crowded)
-    row(f"GET /health, {busy} busy", health)
+    for _ in range(turns):
+        quiet = timed(lambda: door.run("warm", "1+1"), 200)
+        stop = threading.Event()
+        threads = [threading.Thread(target=work, args=(n, stop)) for n in range(busy)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.5)
+        health += timed(lambda: door.request("GET", "/health"), 200)
+        beside = timed(lambda: door.run("warm", "1+1"), 200)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        alone += quiet
+        crowded += beside
+        ratios.append(percentile(beside, 50) / percentile(quiet, 50))
+    row("1+1, nobody busy", sorted(alone))
+    row(f"1+1, {busy} busy", sorted(crowded))
+    print(f"  {'ratio of the p50 in each turn':<58} {'  '.join(f'{ratio:.2f}' for ratio in ratios)}")
+    row(f"GET /health, {busy} busy", sorted(health))
 
 
 def main():

@@ -2,6 +2,8 @@
 #include "HostRig.h"
 #include "supervisor/CpuPlace.h"
 #include <QFile>
+#include <csignal>
+#include <sys/wait.h>
 
 using namespace rig;
 
@@ -65,6 +67,38 @@ private Q_SLOTS:
         QCOMPARE(niceOfEach(5, 2), 9);
         QCOMPARE(niceOfEach(13, 3), 18);
         QCOMPARE(niceOfEach(13, 64), 19);
+    }
+
+    // ns; 0 where the system does not say.
+    static qint64 sliceOf(qint64 pid)
+    {
+        QFile file(QStringLiteral("/proc/%1/sched").arg(pid));
+        if (!file.open(QIODevice::ReadOnly))
+            return 0;
+        for (const QByteArray &line : file.readAll().split('\n')) {
+            if (line.startsWith("se.slice"))
+                return line.split(':').last().trimmed().toLongLong();
+        }
+        return 0;
+    }
+
+    // What this thread starts afterwards has turns of the usual length.
+    void shortTurnsAreNotInherited()
+    {
+        const qint64 before = sliceOf(::getpid());
+        const bool taken = takeShortTurns();
+        const pid_t child = ::fork();
+        if (child == 0) {
+            ::pause();
+            ::_exit(0);
+        }
+        const qint64 own = sliceOf(::getpid()), childs = sliceOf(child);
+        ::kill(child, SIGKILL);
+        ::waitpid(child, nullptr, 0);
+        if (before != 0) {
+            QCOMPARE(own, taken ? 100'000 : before);
+            QCOMPARE(childs, before);
+        }
     }
 
     void inTheSystem()
