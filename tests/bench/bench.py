@@ -12,12 +12,13 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+
+from bench_server import BenchServer
 
 HEADERS = {"Content-Type": "application/json"}
 
@@ -82,22 +83,7 @@ def settled_available():
 
 
 def start(arguments, data, *flags):
-    command = [arguments.server, "--port", "0", "--host", "127.0.0.1", "--data-dir", data, "--sandbox-dir", data + "/sandbox",
-               "--bench-echo", "true", *flags]
-    if arguments.python_env:
-        command += ["--python-env", arguments.python_env]
-    began = time.monotonic()
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    facts = {}
-    for line in server.stdout:
-        if "listening url=" in line:
-            facts["port"] = int(line.rsplit(":", 1)[1])
-            facts["listening"] = time.monotonic() - began
-        if "print(6*7)" in line:
-            facts["ready"] = time.monotonic() - began
-            break
-    threading.Thread(target=lambda: [None for _ in server.stdout], daemon=True).start()
-    return server, facts
+    return BenchServer(arguments.server, arguments.python_env, data, "--bench-echo", "true", *flags)
 
 
 def warm_calls(port, calls):
@@ -121,9 +107,9 @@ def history(port, arguments, calls):
     print("Warm calls with and without the run history (two servers, interleaved)")
     data = tempfile.mkdtemp(prefix="power-bench-")
     os.chmod(data, 0o755)
-    server, facts = start(arguments, data, "--history-runs", "0")
+    server = start(arguments, data, "--history-runs", "0")
     try:
-        kept, plain = Door(port), Door(facts["port"])
+        kept, plain = Door(port), Door(server.port)
         kept.run("history", "1+1"), plain.run("history", "1+1")
         times = {kept: [], plain: []}
         for number in range(calls):
@@ -132,8 +118,7 @@ def history(port, arguments, calls):
         row("1+1, history kept", sorted(times[kept]))
         row("1+1, no history", sorted(times[plain]))
     finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(30)
+        server.stop()
         shutil.rmtree(data, ignore_errors=True)
 
 
@@ -205,18 +190,17 @@ def main():
     python = arguments.python_env + "/bin/python" if arguments.python_env else "/usr/bin/python3"
     data = tempfile.mkdtemp(prefix="power-bench-")
     os.chmod(data, 0o755)
-    server, facts = start(arguments, data)
+    server = start(arguments, data)
     try:
-        port = facts["port"]
-        print(f"Start: listening after {facts['listening'] * 1000:.0f} ms, first cell done after {facts['ready'] * 1000:.0f} ms")
+        port = server.port
+        print(f"Start: listening after {server.listening * 1000:.0f} ms, first cell done after {server.seconds * 1000:.0f} ms")
         warm_calls(port, arguments.calls)
         history(port, arguments, arguments.calls)
         first_results(port, python, 20)
         memory(port, arguments.sessions)
         crowd(port, arguments.sessions, 10)
     finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(30)
+        server.stop()
         shutil.rmtree(data, ignore_errors=True)
     return 0
 

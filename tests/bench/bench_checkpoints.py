@@ -9,7 +9,6 @@ import os
 import random
 import re
 import shutil
-import signal
 import sys
 import tempfile
 import threading
@@ -23,8 +22,8 @@ class Server:
         self.data = tempfile.mkdtemp(prefix="power-bench-")
         os.chmod(self.data, 0o755)
         os.environ["CHECKPOINTS_PER_SECOND"] = str(per_second)
-        self.process, self.facts = start(arguments, self.data)
-        self.port = self.facts["port"]
+        self.served = start(arguments, self.data)
+        self.process, self.port = self.served.process, self.served.port
 
     def report(self):
         return json.loads(Door(self.port).request("GET", "/health")[1])["kernels"]["checkpoints"]
@@ -36,8 +35,7 @@ class Server:
         return now >= more
 
     def close(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
+        self.served.stop()
         shutil.rmtree(self.data, ignore_errors=True)
 
 

@@ -9,52 +9,18 @@ the server also checks every value for its type, indexes ids and dates, and take
 every round, then seconds of a few queries over the dataset, and the server's largest resident size while it loads.
 """
 import argparse
-import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import tempfile
-import threading
 import time
-import urllib.request
+
+from bench_server import BenchServer, Growth
 
 COLUMNS = ("id bigint, customer_id bigint, order_date date, amount double precision, quantity bigint, region text, code text, note text")
 QUERIES = ("SELECT count(*) FROM orders", "SELECT region, sum(amount) AS s FROM orders GROUP BY region ORDER BY s",
            "SELECT * FROM orders WHERE customer_id = 4711", "SELECT * FROM orders ORDER BY amount DESC", "SELECT 1")
-
-
-def resident_mb(pid):
-    for line in open(f"/proc/{pid}/status"):
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0
-
-
-class Server:
-    def __init__(self, options, directory):
-        command = [options.server, "--port", "0", "--host", "127.0.0.1", "--data-dir", directory + "/data", "--sandbox-dir", directory + "/sandbox",
-                   *(["--python-env", options.python_env] if options.python_env else [])]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        self.url = None
-        for line in self.process.stdout:
-            if line.startswith("  URL"):
-                self.url = line.split()[1]
-            if "print(6*7)" in line:
-                break
-        if not self.url:
-            raise SystemExit("the server did not start")
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
-
-    def call(self, path, body):
-        request = urllib.request.Request(self.url.rstrip("/") + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=600) as answer:
-            return json.loads(answer.read())
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(60)
 
 
 def write_csv(path, rows):
@@ -68,7 +34,7 @@ def write_csv(path, rows):
 
 def psql(directory):
     """Command and environment of psql on the server's own cluster."""
-    postgres = os.path.join(directory, "data", "postgres")
+    postgres = os.path.join(directory, "postgres")
     major = next(name for name in os.listdir(postgres) if name.isdigit())
     with open(os.path.join(postgres, major, "postmaster.pid")) as file:
         lines = file.read().splitlines()
@@ -86,9 +52,9 @@ def main():
     options = parser.parse_args()
     directory = tempfile.mkdtemp(prefix="power-bench-")
     os.chmod(directory, 0o755)
-    server = Server(options, directory)
+    server = BenchServer(options.server, options.python_env, directory)
     try:
-        server.call("/api/execute", {"code": "1"})
+        server.ask("/api/execute", {"code": "1"})
         home = os.path.join(directory, "sandbox", "default")
         path = os.path.join(home, "orders.csv")
         write_csv(path, options.rows)
@@ -107,28 +73,16 @@ def main():
                             for part in ("-c", f"CREATE INDEX ON beside ({column})")), "-c", "ANALYZE beside"], env=environment, check=True)
             indexed = time.monotonic() - began
             subprocess.run([*command, "-c", "DROP TABLE beside"], env=environment, check=True)
-            before, most, on = resident_mb(server.process.pid), 0, True
-
-            def watch():
-                nonlocal most
-                while on:
-                    most = max(most, resident_mb(server.process.pid))
-                    time.sleep(0.02)
-            watcher = threading.Thread(target=watch)
-            watcher.start()
-            began = time.monotonic()
-            answer = server.call("/api/data/load", {"file_path": "orders.csv", "dataset_name": "orders"})
-            took = time.monotonic() - began
-            on = False
-            watcher.join()
+            with Growth(server.process.pid) as growth:
+                answer = server.ask("/api/data/load", {"file_path": "orders.csv", "dataset_name": "orders"})
             assert answer["row_count"] == options.rows, answer
-            print(f"round {number + 1}: psql \\copy {copied:.2f} s, indexes and statistics {indexed:.2f} s; upload_dataset with both {took:.2f} s "
-                  f"({options.rows / took:,.0f} rows/s), server's memory {before:.0f} -> at most {most:.0f} MB")
+            print(f"round {number + 1}: psql \\copy {copied:.2f} s, indexes and statistics {indexed:.2f} s; upload_dataset with both {growth.seconds:.2f} s "
+                  f"({options.rows / growth.seconds:,.0f} rows/s), server's memory {growth.before:.0f} -> at most {growth.most:.0f} MB")
         for sql in QUERIES:
             times = []
             for _ in range(5):
                 began = time.monotonic()
-                server.call("/api/data/query", {"sql": sql, "limit": 100})
+                server.ask("/api/data/query", {"sql": sql, "limit": 100})
                 times.append((time.monotonic() - began) * 1000)
             print(f"{sql}: {', '.join(f'{one:.0f}' for one in times)} ms")
     finally:

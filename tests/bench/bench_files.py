@@ -11,59 +11,16 @@ import json
 import os
 import re
 import shutil
-import signal
 import statistics
 import subprocess
 import tempfile
-import threading
 import time
 
-
-def resident_mb(pid):
-    for line in open(f"/proc/{pid}/status"):
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0
+from bench_server import BenchServer, Growth
 
 
-class Growth:
-    """The resident size of a process beyond what it was, sampled while something runs."""
-
-    def __init__(self, pid):
-        self.pid, self.before, self.most, self.ended = pid, resident_mb(pid), 0, False
-
-    def __enter__(self):
-        def watch():
-            while not self.ended:
-                self.most = max(self.most, resident_mb(self.pid) - self.before)
-                time.sleep(0.01)
-        self.thread = threading.Thread(target=watch)
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ended = True
-        self.thread.join()
-
-
-class Server:
-    def __init__(self, options, directory, *flags):
-        command = [options.server, "--port", "0", "--host", "127.0.0.1", "--data-dir", directory, "--sandbox-dir", directory + "/sandbox",
-                   "--sandbox-file-max-mb", str(options.mb + 10), *(["--python-env", options.python_env] if options.python_env else []), *flags]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        self.url = None
-        for line in self.process.stdout:
-            if line.startswith("  URL"):
-                self.url = line.split()[1]
-            if "print(6*7)" in line:
-                break
-        if not self.url:
-            raise SystemExit("the server did not start")
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(60)
+def begin(options, directory, *flags):
+    return BenchServer(options.server, options.python_env, directory, "--sandbox-file-max-mb", str(options.mb + 10), *flags)
 
 
 def call(server, code):
@@ -124,7 +81,7 @@ def compare(label, server, url, size, rounds, beside=None):
             if beside:
                 theirs.append(down(beside, size))
     ratio = f"{statistics.median(ours) / statistics.median(theirs):5.2f} of nginx ({shown(theirs)})" if theirs else ""
-    print(f"  {label:<34} {shown(ours)} MB/s   +{growth.most:5.1f} MB memory   {ratio}", flush=True)
+    print(f"  {label:<34} {shown(ours)} MB/s   +{growth.grown:5.1f} MB memory   {ratio}", flush=True)
 
 
 def main():
@@ -140,7 +97,7 @@ def main():
     try:
         size = options.mb << 20
         print(f"Files: {options.mb} MB down, {options.rounds} rounds each")
-        server = Server(options, directory + "/disk", "--file-store", "disk")
+        server = begin(options, directory + "/disk", "--file-store", "disk")
         link, seconds = make_file(server, options.mb)
         source = directory + "/disk/sandbox/bench"
         os.chmod(source, 0o755)
@@ -152,13 +109,13 @@ def main():
         compare("ZIP of the session, HTTP", server, server.url + "/api/sessions/bench/archive", 0, options.rounds)
         server.stop()
         if nginx:
-            server = Server(options, directory + "/disk", "--file-store", "disk", "--tls-cert-file", directory + "/cert.pem", "--tls-key-file", directory + "/key.pem")
+            server = begin(options, directory + "/disk", "--file-store", "disk", "--tls-cert-file", directory + "/cert.pem", "--tls-key-file", directory + "/key.pem")
             compare("disk, TLS (/dl)", server, re.sub(r"^https?://[^/]+", server.url, link), size, options.rounds, secure + "/big.bin")
             server.stop()
-        server = Server(options, directory + "/database", "--file-store", "postgres")
+        server = begin(options, directory + "/database", "--file-store", "postgres")
         with Growth(server.process.pid) as growth:
             link, seconds = make_file(server, options.mb)
-        print(f"  into PostgreSQL: a run that makes the file takes {seconds:.1f} s   +{growth.most:5.1f} MB memory", flush=True)
+        print(f"  into PostgreSQL: a run that makes the file takes {seconds:.1f} s   +{growth.grown:5.1f} MB memory", flush=True)
         compare("PostgreSQL, HTTP (/dl)", server, link, size, options.rounds, plain and plain + "/big.bin")
         server.stop()
     finally:

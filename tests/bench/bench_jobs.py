@@ -6,44 +6,15 @@ usage: bench_jobs.py --server PROGRAM [--python-env DIR] [--jobs 100]
 Milliseconds seen by a client on the same machine, with a server of its own.
 """
 import argparse
-import json
 import os
-import re
 import shutil
-import subprocess
-import sys
 import tempfile
-import threading
 import time
-import urllib.request
 from datetime import datetime
 
+from bench_server import BenchServer
+
 WORK = "n = 0\nfor i in range(100_000): n += i\nprint(n)"
-
-
-class Server:
-    def __init__(self, arguments, data, *flags):
-        command = [arguments.server, "--port", "0", "--host", "127.0.0.1", "--data-dir", data, "--sandbox-dir", os.path.join(data, "sandbox"),
-                   "--max-concurrent-jobs", str(os.cpu_count()), *(["--python-env", arguments.python_env] if arguments.python_env else []), *flags]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for line in self.process.stdout:
-            if found := re.match(r"  URL +(\S+)", line):
-                self.url = found[1]
-            if "print(6*7)" in line:
-                break
-        else:
-            sys.exit("the server did not start")
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
-
-    def ask(self, path, body=None):
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            return json.load(answer)
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(60)
 
 
 def row(label, times):
@@ -63,7 +34,7 @@ def main():
     arguments = parser.parse_args()
     data = tempfile.mkdtemp(prefix="bench-jobs-")
     os.chmod(data, 0o755)
-    server = Server(arguments, data)
+    server = BenchServer(arguments.server, arguments.python_env, data, "--max-concurrent-jobs", str(os.cpu_count()))
     try:
         call, first = [], []
         for number in range(arguments.jobs):

@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import shutil
-import signal
 import sys
 import tempfile
 import threading
@@ -157,15 +156,14 @@ def main():
     data, place = tempfile.mkdtemp(prefix="power-bench-"), tempfile.mkdtemp(prefix="power-bench-jupyter-")
     os.chmod(data, 0o755)
     compare_kernel.prepare(arguments.python_env, place)
-    server, facts = start(arguments, data)
+    server = start(arguments, data)
     try:
-        starts(facts["port"], place, arguments.rounds)
-        warm(facts["port"], place)
-        at_once(facts["port"], place, arguments.at_once, arguments.kernels)
-        checkpoints(facts["port"])
+        starts(server.port, place, arguments.rounds)
+        warm(server.port, place)
+        at_once(server.port, place, arguments.at_once, arguments.kernels)
+        checkpoints(server.port)
     finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(60)
+        server.stop()
         shutil.rmtree(data, ignore_errors=True)
         shutil.rmtree(place, ignore_errors=True)
 

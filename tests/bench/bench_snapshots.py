@@ -2,46 +2,25 @@
 
 usage: bench_snapshots.py BIN_DIRECTORY [PYTHON_ENV]
 """
-import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
+
+from bench_server import BenchServer
 
 BIN, ENV = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else os.environ.get("POWER_PYTHON_ENV", "")
 
 
-class Server:
-    def __init__(self, directory, *flags):
-        begin = time.monotonic()
-        command = [os.path.join(BIN, "power-interpreter"), "--port", "0", "--host", "127.0.0.1", "--data-dir", directory,
-                   "--sandbox-dir", os.path.join(directory, "sandbox"), *(["--python-env", ENV] if ENV else []), *flags]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        self.url = None
-        for line in self.process.stdout:
-            if line.startswith("  URL"):
-                self.url = line.split()[1]
-            if "print(6*7)" in line:
-                break
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
-        self.seconds = time.monotonic() - begin
+def begin_server(directory, *flags):
+    return BenchServer(os.path.join(BIN, "power-interpreter"), ENV, directory, *flags)
 
-    def run(self, code, session):
-        data = json.dumps({"code": code, "session_id": session, "timeout": 120}).encode()
-        request = urllib.request.Request(self.url + "/api/execute", data, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=180) as answer:
-            return json.load(answer)
 
-    def stop(self, how=signal.SIGTERM):
-        begin = time.monotonic()
-        self.process.send_signal(how)
-        self.process.wait(60)
-        return time.monotonic() - begin
+def run(server, code, session):
+    return server.ask("/api/execute", {"code": code, "session_id": session, "timeout": 120})
 
 
 def latency(server, sessions=16, seconds=6.0, think=0.2):
@@ -50,11 +29,11 @@ def latency(server, sessions=16, seconds=6.0, think=0.2):
 
     def client(number):
         name, end = f"warm{number}", time.monotonic() + seconds
-        server.run("data = list(range(20_000)); n = 0", name)
+        run(server, "data = list(range(20_000)); n = 0", name)
         while time.monotonic() < end:
             time.sleep(think)
             begin = time.monotonic()
-            server.run("n += 1", name)
+            run(server, "n += 1", name)
             with lock:
                 times.append((time.monotonic() - begin) * 1e3)
 
@@ -76,30 +55,30 @@ def main():
     directory = tempfile.mkdtemp(prefix="power-bench-")
     os.chmod(directory, 0o711)
     try:
-        server = Server(directory)
+        server = begin_server(directory)
         names = [f"s{number}" for number in range(50)]
         for number, name in enumerate(names):
-            server.run(f"x = {number}; frame = pd.DataFrame({{'a': range(1000)}})", name)
-        server.run("big = pd.DataFrame(np.random.default_rng(0).standard_normal((1_250_000, 10)))", "big")
+            run(server, f"x = {number}; frame = pd.DataFrame({{'a': range(1000)}})", name)
+        run(server, "big = pd.DataFrame(np.random.default_rng(0).standard_normal((1_250_000, 10)))", "big")
         begin = time.monotonic()
         while not stored(directory, [*names, "big"]) and time.monotonic() - begin < 120:
             time.sleep(0.1)
         print(f"51 sessions on disk {time.monotonic() - begin:.1f} s after the last run")
         server.stop(signal.SIGKILL)
-        server = Server(directory)
+        server = begin_server(directory)
         begin = time.monotonic()
-        answers = [server.run("RESULT = [x, len(frame)]", name) for name in names]
+        answers = [run(server, "RESULT = [x, len(frame)]", name) for name in names]
         total = time.monotonic() - begin
         right = sum(answer["result"] == [number, 1000] for number, answer in enumerate(answers))
         print(f"kill -9 and restart ({server.seconds:.1f} s to ready): {right} of 50 sessions answer with their variables, "
               f"{total:.2f} s one after the other ({total * 20:.0f} ms each)")
         begin = time.monotonic()
-        answer = server.run("RESULT = big.shape[0]", "big")
+        answer = run(server, "RESULT = big.shape[0]", "big")
         print(f"100 MB frame: first answer after {(time.monotonic() - begin) * 1e3:.0f} ms, "
               f"restored in {answer['kernel_info']['restored']['ms']} ms")
         print(f"warm calls of 16 sessions, 200 ms think time, snapshots on:  {latency(server)}")
         server.stop()
-        server = Server(directory, "--snapshot-max-mb", "0")
+        server = begin_server(directory, "--snapshot-max-mb", "0")
         print(f"warm calls of 16 sessions, 200 ms think time, snapshots off: {latency(server)}")
         server.stop()
     finally:

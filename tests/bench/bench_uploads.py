@@ -4,7 +4,7 @@
 usage: bench_uploads.py --server PROGRAM [--python-env DIR] [--megabytes 500]
 
 One server per run, limits raised by its flags. Memory is the resident set of the server process (its database and kernels
-are processes of their own), sampled 20 times a second; grown = highest while the file came in, less what it was before.
+are processes of their own), sampled 100 times a second; grown = highest while the file came in, less what it was before.
 Exit 1 when it grew by 32 MB or more. Standard library only.
 """
 import argparse
@@ -15,65 +15,15 @@ import http.server
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import threading
-import time
 import urllib.parse
-import urllib.request
+
+from bench_server import BenchServer, Growth
 
 LIMIT = 32.0
 PIECE = 1 << 20
-
-
-def start(arguments, directory, origin):
-    flags = ["--port", "0", "--host", "127.0.0.1", "--data-dir", directory, "--sandbox-dir", directory + "/sandbox", "--log-level", "WARNING",
-             "--max-upload-mb", str(arguments.megabytes + 50), "--max-fetch-size-mb", str(arguments.megabytes + 50),
-             "--max-session-disk-mb", str(arguments.megabytes * 3), "--fetch-allow-origins", origin]
-    if arguments.python_env:
-        flags += ["--python-env", arguments.python_env]
-    process = subprocess.Popen([arguments.server, *flags], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    url = ""
-    for line in process.stdout:
-        if line.startswith("  URL "):
-            url = line.split()[1]
-        if "print(6*7)" in line:
-            break
-    threading.Thread(target=process.stdout.read, daemon=True).start()
-    if not url:
-        sys.exit("the server did not start")
-    return process, url
-
-
-def resident(pid):
-    with open(f"/proc/{pid}/statm") as facts:
-        return int(facts.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
-class Watch:
-    """The highest resident set while the block runs."""
-
-    def __init__(self, pid):
-        self.pid, self.over = pid, threading.Event()
-
-    def __enter__(self):
-        self.before = self.most = resident(self.pid)
-        self.thread = threading.Thread(target=self.look, daemon=True)
-        self.thread.start()
-        self.begin = time.monotonic()
-        return self
-
-    def look(self):
-        while not self.over.wait(0.05):
-            self.most = max(self.most, resident(self.pid))
-
-    def __exit__(self, *_):
-        self.seconds = time.monotonic() - self.begin
-        self.over.set()
-        self.thread.join()
-        self.most = max(self.most, resident(self.pid))
 
 
 def send(url, method, path, headers, body, length):
@@ -163,28 +113,27 @@ def main():
     feeder = http.server.ThreadingHTTPServer(("127.0.0.1", 0), lambda *given: Quiet(*given, directory=place))
     threading.Thread(target=feeder.serve_forever, daemon=True).start()
     origin = f"http://127.0.0.1:{feeder.server_address[1]}"
-    process, url = start(arguments, place + "/data", origin)
+    larger = str(arguments.megabytes + 50)
+    server = BenchServer(arguments.server, arguments.python_env, place + "/data", "--log-level", "WARNING", "--max-upload-mb", larger,
+                         "--max-fetch-size-mb", larger, "--max-session-disk-mb", str(arguments.megabytes * 3), "--fetch-allow-origins", origin)
+    url = server.url
     worst = 0.0
     try:
-        with urllib.request.urlopen(urllib.request.Request(url + "/api/files/upload", json.dumps(
-                {"filename": "small.txt", "content_base64": "aGk="}).encode(), {"Content-Type": "application/json"})) as answer:
-            answer.read()
+        server.ask("/api/files/upload", {"filename": "small.txt", "content_base64": "aGk="})
         print(f"{arguments.megabytes} MB in: seconds, MB/s, resident set of the server before and at most (MB)")
         for name, way in (("multipart", lambda: by_form(url, source, size)), ("tus, 50 MB pieces", lambda: by_tus(url, source, size)),
                           ("fetch_from_url", lambda: by_fetch(url, origin))):
-            with Watch(process.pid) as watch:
+            with Growth(server.process.pid) as watch:
                 path = way()
-            grown = watch.most - watch.before
-            worst = max(worst, grown)
+            worst = max(worst, watch.grown)
             same = digest(place + "/data/sandbox/" + path) == expected
             print(f"  {name:20s} {watch.seconds:6.2f} s {size / 1e6 / watch.seconds:7.0f} MB/s   {watch.before:6.1f} -> {watch.most:6.1f}"
-                  f" (+{grown:.1f})   {'same bytes' if same else 'DIFFERENT BYTES'}", flush=True)
+                  f" (+{watch.grown:.1f})   {'same bytes' if same else 'DIFFERENT BYTES'}", flush=True)
             if not same:
                 worst = LIMIT
             os.unlink(place + "/data/sandbox/" + path)
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        server.stop()
         feeder.shutdown()
         shutil.rmtree(place, ignore_errors=True)
     print(f"grown at most by {worst:.1f} MB, limit {LIMIT:.0f} MB")
