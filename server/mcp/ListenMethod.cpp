@@ -6,7 +6,11 @@ namespace power::mcp {
 namespace {
 constexpr qsizetype kMostWatched = 200;
 
+// What a client wants to hear of. Changes that come before it was told what it will hear wait.
 struct Wishes {
+    bool acknowledged = false;
+    QList<Change> early;
+    QSet<QString> telling, again; // tasks that are being read for the client; news of them meanwhile
     bool tools = false, prompts = false, resources = false;
     QSet<QString> uris, tasks;
 
@@ -23,16 +27,26 @@ struct Wishes {
     }
 };
 
-// As it is when it is told.
-QCoro::Task<> tellTask(CorePtr core, std::shared_ptr<Outlet> outlet, operations::Caller caller, QString id, QJsonObject meta)
+using WishesPtr = std::shared_ptr<Wishes>;
+
+// As it is when it is told; one after the other, so that what is told last is its last state.
+QCoro::Task<> tellTask(CorePtr core, std::shared_ptr<Outlet> outlet, operations::Caller caller, WishesPtr heard, QString id, QJsonObject meta)
 {
-    QCoro::Task<Outcome> reading = wholeTask(core, std::move(caller), id);
-    Outcome task = co_await reading;
-    auto *params = std::get_if<QJsonObject>(&task);
-    if (!params)
+    heard->again.insert(id);
+    if (heard->telling.contains(id))
         co_return;
-    params->insert(QStringLiteral("_meta"), meta);
-    outlet->carry(notificationMessage(QStringLiteral("notifications/tasks"), *params));
+    heard->telling.insert(id);
+    while (heard->again.remove(id)) {
+        operations::Caller asker = caller;
+        QCoro::Task<Outcome> reading = wholeTask(core, std::move(asker), id);
+        Outcome task = co_await reading;
+        auto *params = std::get_if<QJsonObject>(&task);
+        if (!params)
+            continue;
+        params->insert(QStringLiteral("_meta"), meta);
+        outlet->carry(notificationMessage(QStringLiteral("notifications/tasks"), *params));
+    }
+    heard->telling.remove(id);
 }
 } // namespace
 
@@ -43,7 +57,8 @@ QCoro::Task<Outcome> listenForChanges(CorePtr core, CallPtr call)
         co_return RpcError{InvalidParams, QStringLiteral("params.notifications must be an object."), {}, 400};
     const Features &features = core->features();
     const QJsonObject meta{{QLatin1String(kMetaSubscription), call->inbound.id}};
-    Wishes wishes;
+    const WishesPtr heard = std::make_shared<Wishes>();
+    Wishes &wishes = *heard;
     wishes.tools = features.toolsMayChange && asked[QLatin1String("toolsListChanged")].toBool();
     wishes.prompts = !features.prompts.isEmpty() && asked[QLatin1String("promptsListChanged")].toBool();
     wishes.resources = !features.resources.isEmpty() && asked[QLatin1String("resourcesListChanged")].toBool();
@@ -60,6 +75,21 @@ QCoro::Task<Outcome> listenForChanges(CorePtr core, CallPtr call)
         wishes.uris.insert(uri.toString());
         watched.append(uri);
     }
+    const auto tell = [core, caller = call->caller, outlet = call->outlet, heard, meta](const Change &change) {
+        if (!change.principal.isEmpty() && change.principal != caller.principal)
+            return;
+        const bool isTask = change.kind == Change::Kind::Task; // which ones, is not known from the start
+        if (!heard->contains(change) && (heard->acknowledged || !isTask))
+            return;
+        if (!heard->acknowledged)
+            heard->early.append(change);
+        else if (isTask)
+            tellTask(core, outlet, caller, heard, change.uri, meta);
+        else
+            outlet->carry(changeMessage(change, meta));
+    };
+    // Before the tasks are looked up: one that ends meanwhile is heard of.
+    const Changes::Registration listening = features.changes->listen(tell);
     QJsonArray followed;
     const QJsonArray ids = features.tasks ? asked[QLatin1String("taskIds")].toArray() : QJsonArray();
     qsizetype askedFor = 0;
@@ -75,6 +105,10 @@ QCoro::Task<Outcome> listenForChanges(CorePtr core, CallPtr call)
             continue;
         wishes.tasks.insert(named);
         followed.append(id);
+        // What is over, or waits for the client, would make no news any more.
+        const TaskRunPtr run = core->taskRuns.find(named, call->caller.principal);
+        if (known->status != u"working" || (run && run->need))
+            wishes.early.append({Change::Kind::Task, {}, named});
     }
     QJsonObject honoured;
     if (!followed.isEmpty())
@@ -89,16 +123,15 @@ QCoro::Task<Outcome> listenForChanges(CorePtr core, CallPtr call)
         honoured.insert(QStringLiteral("resourceSubscriptions"), watched);
     call->outlet->carry(notificationMessage(QStringLiteral("notifications/subscriptions/acknowledged"),
                                             {{QStringLiteral("_meta"), meta}, {QStringLiteral("notifications"), honoured}}));
+    wishes.acknowledged = true;
+    QSet<QString> tasksTold;
+    for (const Change &change : std::exchange(wishes.early, {})) {
+        if (change.kind == Change::Kind::Task && tasksTold.contains(change.uri))
+            continue;
+        tasksTold.insert(change.uri);
+        tell(change);
+    }
 
-    const auto tell = [core, caller = call->caller, outlet = call->outlet, wishes, meta](const Change &change) {
-        if ((!change.principal.isEmpty() && change.principal != caller.principal) || !wishes.contains(change))
-            return;
-        if (change.kind == Change::Kind::Task)
-            tellTask(core, outlet, caller, change.uri, meta);
-        else
-            outlet->carry(changeMessage(change, meta));
-    };
-    const Changes::Registration listening = features.changes->listen(tell);
     const OneShot<Done> end;
     const auto stop = [end] { end.resolve(Done{}); };
     const CancelToken::Registration closing = core->closing.token().onCancel(stop);
