@@ -56,8 +56,8 @@ const QList<Workflow> &workflows()
          "Answer this question with SQL: {question}\n"
          "Dataset: {dataset}\n"
          "Session: {session_id}\n"
-         "1. See what there is and look at the columns (SELECT * ... LIMIT 5) before you write the query.\n"
-         "2. Use query_dataset; aggregate in SQL instead of fetching rows.\n"
+         "1. list_datasets shows datasets, DataFrames and their columns; look at some rows (SELECT * ... LIMIT 5) before you write the query.\n"
+         "2. Use query_dataset; aggregate in SQL instead of fetching rows. Datasets alone: PostgreSQL's SQL; with DataFrames: DuckDB's.\n"
          "3. Check the result with a second query that reaches the total another way.\n"
          "4. Answer in one sentence, then the table, then the SQL."},
         {"bring_from_sharepoint", "Bring a file from SharePoint", "Find a file in SharePoint and load it into a session.",

@@ -101,6 +101,51 @@ Unexpected<Error> badArguments(const Operation &operation, const QJsonArray &pro
                 QStringLiteral("\nCorrect them and call again. Example: %1").arg(exampleText(operation, problems)),
                 {{QStringLiteral("cause"), QStringLiteral("invalid_arguments")}, {QStringLiteral("problems"), problems}});
 }
+
+QString orList(const QStringList &names)
+{
+    return names.size() < 2 ? names.join(QString()) : names.mid(0, names.size() - 1).join(QStringLiteral(", ")) + QStringLiteral(" or ") + names.last();
+}
+
+// What an example shows beside the required arguments: those of `also`, but of every choice only the first.
+QStringList chosenNames(const Operation &operation, QStringList also)
+{
+    for (const Choice &choice : operation.choices) {
+        QStringList told;
+        for (const QString &name : choice.names) {
+            if (also.contains(name))
+                told << name;
+        }
+        if (told.isEmpty() && choice.needed)
+            also << choice.names.first();
+        for (const QString &name : choice.single ? told.mid(1) : QStringList())
+            also.removeAll(name);
+    }
+    return also;
+}
+
+// `refused`: arguments that were given, but are wrong.
+QJsonArray choiceProblems(const Operation &operation, const QJsonObject &values, const QStringList &refused)
+{
+    QJsonArray problems;
+    for (const Choice &choice : operation.choices) {
+        QStringList given, filled;
+        for (const QString &name : choice.names) {
+            const QJsonValue value = values.value(name);
+            if (!value.isUndefined() || refused.contains(name))
+                given << name;
+            if (!value.isUndefined() && value != QJsonValue(QString()))
+                filled << name;
+        }
+        if (choice.needed && given.isEmpty())
+            problems.append(QJsonObject{{QStringLiteral("argument"), orList(choice.names)}, {QStringLiteral("type"), QStringLiteral("missing")},
+                                        {QStringLiteral("message"), QStringLiteral("one of them is required, but all are missing")}});
+        else if (choice.single && filled.size() > 1)
+            problems.append(QJsonObject{{QStringLiteral("argument"), filled.join(QStringLiteral(", "))}, {QStringLiteral("type"), QStringLiteral("invalid")},
+                                        {QStringLiteral("message"), QStringLiteral("give only one of them")}});
+    }
+    return problems;
+}
 } // namespace
 
 QJsonObject exampleArguments(const Operation &operation, const QStringList &also)
@@ -110,13 +155,17 @@ QJsonObject exampleArguments(const Operation &operation, const QStringList &also
         {QStringLiteral("session_id"), QStringLiteral("default")},
         {QStringLiteral("filename"), QStringLiteral("data.csv")},
         {QStringLiteral("content_base64"), QStringLiteral("YSxiCjEsMgo=")},
+        {QStringLiteral("text"), QStringLiteral("a,b\n1,2\n")},
+        {QStringLiteral("cron"), QStringLiteral("30 6 * * mon-fri")},
+        {QStringLiteral("at"), QStringLiteral("2027-01-31T06:30:00Z")},
         {QStringLiteral("url"), QStringLiteral("https://example.com/data.csv")},
         {QStringLiteral("query"), QStringLiteral("SELECT * FROM df LIMIT 10")},
         {QStringLiteral("dataset_name"), QStringLiteral("sales")},
     };
     QJsonObject example;
+    const QStringList chosen = chosenNames(operation, also);
     for (const Parameter &p : operation.parameters) {
-        if (!p.required && !also.contains(p.name))
+        if (!p.required && !chosen.contains(p.name))
             continue;
         QJsonValue value = p.example;
         if (value.isNull() && !p.allowed.isEmpty())
@@ -171,6 +220,11 @@ Result<CheckedArguments> checkArguments(const Operation &operation, const QJsonO
             break;
         }
     }
+    QStringList refused;
+    for (const QJsonValue &problem : std::as_const(problems))
+        refused << problem[QLatin1String("argument")].toString();
+    for (const QJsonValue &problem : choiceProblems(operation, checked.values, refused))
+        problems.append(problem);
     if (!problems.isEmpty())
         return gaveNothing(given) ? emptyArguments(operation, problems) : badArguments(operation, problems);
 

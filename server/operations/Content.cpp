@@ -4,8 +4,9 @@ namespace power::operations {
 
 Result<QByteArray> contentOf(const QJsonObject &arguments, const QString &operation)
 {
-    const QJsonValue encoded = arguments.value(QStringLiteral("content_base64"));
-    const QJsonValue text = arguments.value(QStringLiteral("text"));
+    QJsonValue encoded = arguments.value(QStringLiteral("content_base64")), text = arguments.value(QStringLiteral("text"));
+    if (encoded.isString() && text.isString() && (encoded.toString().isEmpty() || text.toString().isEmpty()))
+        (encoded.toString().isEmpty() ? encoded : text) = QJsonValue(); // an empty one beside it was not meant
     if (encoded.isString() == text.isString())
         return fail(ErrorCode::InvalidArgument, QStringLiteral("%1 needs the content, once: content_base64 or text.").arg(operation),
                     QStringLiteral("Send bytes as standard base64 in content_base64, or a text file's content in text."));

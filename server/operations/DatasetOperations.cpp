@@ -73,11 +73,9 @@ QCoro::Task<Result<DatasetSource>> sessionSource(Services *services, const Regis
 
 QCoro::Task<Result<DatasetSource>> sourceOf(Services *services, const Registry *registry, Caller caller, QJsonObject arguments)
 {
-    const bool inLine = arguments.contains(QStringLiteral("content_base64")) || arguments.contains(QStringLiteral("text"));
     const bool url = !arguments.value(QStringLiteral("url")).toString().isEmpty();
+    const bool inLine = !url && (arguments.contains(QStringLiteral("content_base64")) || arguments.contains(QStringLiteral("text")));
     const QString name = arguments.value(QStringLiteral("filename")).toString();
-    if (inLine && url)
-        co_return fail(ErrorCode::InvalidArgument, QStringLiteral("Give one of filename, url, content_base64 and text."));
     if (!inLine && !url && name.isEmpty())
         co_return fail(ErrorCode::InvalidArgument, QStringLiteral("There is nothing to store: filename, url, content_base64 or text is needed."),
                        QStringLiteral("filename is a file of the session, as list_files shows it."));
@@ -207,10 +205,12 @@ QCoro::Task<Result<Answer>> listDatasets(Services *services, Caller caller, QJso
         list.append(entry);
     }
     const sessions::SessionKey named = *key;
-    QCoro::Task<QJsonArray> looking = framesOf(services, named, &answer);
-    const QJsonArray frames = co_await looking;
-    for (const QJsonValue &frame : frames)
-        list.append(frame);
+    if (arguments.value(QStringLiteral("frames")).toBool()) {
+        QCoro::Task<QJsonArray> looking = framesOf(services, named, &answer);
+        const QJsonArray frames = co_await looking;
+        for (const QJsonValue &frame : frames)
+            list.append(frame);
+    }
     answer.data = {{QStringLiteral("datasets"), list}, {QStringLiteral("count"), list.size()}};
     co_return answer;
 }
@@ -285,6 +285,8 @@ void addDatasetOperations(Registry &registry, Services &services)
     upload.parameters = {nameParameter("Its name; the table's name in SQL."), file, textParameter("url", "a public URL; or"),
                          textParameter("text", "the text of a CSV; or"), textParameter("content_base64", "the file's bytes."), sessionParameter()};
     upload.parameters += readingParameters();
+    const QStringList contents{QStringLiteral("url"), QStringLiteral("text"), QStringLiteral("content_base64")};
+    upload.choices = {{QStringList{QStringLiteral("filename")} + contents, true, false}, {contents, false, true}};
     upload.method = [&services, &registry](Caller caller, QJsonObject arguments) {
         return uploadDataset(&services, &registry, std::move(caller), std::move(arguments));
     };
@@ -293,7 +295,13 @@ void addDatasetOperations(Registry &registry, Services &services)
 
     Operation list = dataOperation("list_datasets", "List datasets", "Persistent datasets, and the DataFrames of a running session, with their columns.",
                                    {true, false, true, false});
-    list.parameters = {sessionParameter()};
+    Parameter frames;
+    frames.name = QStringLiteral("frames");
+    frames.type = Parameter::Type::Boolean;
+    frames.description = QStringLiteral("The DataFrames too.");
+    frames.defaultValue = true;
+    frames.hidden = true;
+    list.parameters = {sessionParameter(), frames};
     list.method = boundFile(services, listDatasets);
     list.inside = {QStringLiteral("datasets"), QStringLiteral("datasets"), QStringLiteral("a list of dicts: name, row_count, columns ..."), {}};
     registry.add(list);

@@ -63,7 +63,8 @@ QCoro::Task<Result<Answer>> resumeRun(Services *services, Caller caller)
     const HeldRunPtr run = services->held.find(id, caller.principal);
     if (!run)
         co_return fail(ErrorCode::Gone,
-                       QStringLiteral("The run that asked is over: nobody answered in time, or the server was restarted."),
+                       QStringLiteral("The run that asked is over, or waits elsewhere: nobody answered in time, the server was restarted, or "
+                                      "another server got this call."),
                        QStringLiteral("Run the code again, or put the value into it."));
     if (run->attended)
         co_return fail(ErrorCode::Conflict, QStringLiteral("This question was answered already; another call waits for the run."));

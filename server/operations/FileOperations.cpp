@@ -104,6 +104,7 @@ void addFileOperations(Registry &registry, Services &services)
     upload.parameters = {textParameter("filename", "Name in the session's directory.", true),
                          textParameter("content_base64", "The file's bytes in base64; or"), sessionParameter(),
                          textParameter("text", "its text.")};
+    upload.choices = {{{QStringLiteral("text"), QStringLiteral("content_base64")}}};
     upload.hints = {false, false, true, false};
     upload.method = boundFile(services, uploadFile);
     registry.add(upload);

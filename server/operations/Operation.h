@@ -31,6 +31,12 @@ struct Parameter {
     QString insideName = {};     // name of the argument in the module `power`; empty = `name`
 };
 
+// Parameters that stand for one another: one of them must be given (needed), or no two with a value (single).
+struct Choice {
+    QStringList names;
+    bool needed = true, single = true;
+};
+
 struct Hints { // MCP annotations; always sent
     bool readOnly = false, destructive = false, idempotent = false, openWorld = false;
 };
@@ -108,6 +114,7 @@ struct Operation {
     QString title;
     QString description;         // front-loaded, at most 2,000 characters
     QList<Parameter> parameters;
+    QList<Choice> choices = {};  // checked with the parameters
     Hints hints;
     QString scope;               // "run", "files", "sessions", "admin"
     QString toolset;             // a name of toolsets(); decides which tool lists show it
@@ -146,7 +153,7 @@ struct CheckedArguments {
 // when nothing was given at all (contract 7.1).
 Result<CheckedArguments> checkArguments(const Operation &operation, const QJsonObject &given);
 
-// A correct call: every required argument and those of `also`, as JSON.
+// A correct call: every required argument, one of each needed choice, and those of `also`, as JSON.
 QJsonObject exampleArguments(const Operation &operation, const QStringList &also = {});
 
 // JSON Schema 2020-12 of the parameters in the safe intersection of all clients: root object, no combinators, no $ref,

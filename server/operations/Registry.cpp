@@ -13,7 +13,7 @@ const QList<Toolset> &toolsets()
         {"data", true, "datasets and SQL"},
         {"microsoft", true, "OneDrive and SharePoint"},
         {"extended", false, "what goes beyond the published list"},
-        {"chatgpt", false, "search and fetch over session files, in the shapes ChatGPT asks for"},
+        {"chatgpt", false, "search and fetch over session files and datasets, in the shapes ChatGPT asks for"},
     };
     return all;
 }

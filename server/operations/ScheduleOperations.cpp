@@ -137,6 +137,7 @@ void addScheduleOperations(Registry &registry, Services &services)
     Operation add = scheduleOperation(services, "schedule_job", "Schedule a job", "Run Python as a job at a time, or again and again by a cron expression.", scheduleJob);
     add.parameters = {name, textParameter("cron", "Five fields: minute hour day month weekday, e.g. 30 6 * * mon-fri."),
                       textParameter("at", "Or one time, ISO 8601."), textParameter("timezone", "Zone of cron, e.g. Europe/Vienna.", QStringLiteral("UTC")), missed};
+    add.choices = {{{QStringLiteral("cron"), QStringLiteral("at")}}};
     for (const Parameter &parameter : submitParameters(services)) {
         static const QStringList fitting{QStringLiteral("code"), QStringLiteral("session_id"), QStringLiteral("timeout"), QStringLiteral("context"),
                                          QStringLiteral("metadata"), QStringLiteral("priority"), QStringLiteral("max_attempts"), QStringLiteral("if_lost"),

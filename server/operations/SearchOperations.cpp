@@ -97,7 +97,7 @@ QCoro::Task<QString> urlOf(Services *services, Caller caller, QString sessionId,
     co_return QStringLiteral("power://sessions/%1/files/%2").arg(sessionId, QString::fromLatin1(QUrl::toPercentEncoding(path, "/")));
 }
 
-// Names of datasets that fit; empty while there is no such operation.
+// Datasets of which the name, a column or the file they came from fits; empty while there is no such operation.
 QCoro::Task<QJsonArray> datasetHits(const Registry *registry, Caller caller, QStringList words)
 {
     QJsonArray hits;
@@ -110,7 +110,10 @@ QCoro::Task<QJsonArray> datasetHits(const Registry *registry, Caller caller, QSt
         co_return hits;
     for (const QJsonValue &dataset : answer->data.value(QStringLiteral("datasets")).toArray()) {
         const QString called = dataset[QLatin1String("name")].toString();
-        if (called.isEmpty() || (!words.isEmpty() && scoreOf(words, called.toLower(), {}) <= 0))
+        QStringList about{dataset[QLatin1String("source_filename")].toString()};
+        for (const QJsonValue &column : dataset[QLatin1String("columns")].toArray())
+            about << column.toString();
+        if (called.isEmpty() || (!words.isEmpty() && scoreOf(words, called.toLower(), about.join(u' ').toLower()) <= 0))
             continue;
         hits.append(QJsonObject{{QStringLiteral("id"), QStringLiteral("dataset:") + called},
                                 {QStringLiteral("title"), QStringLiteral("Dataset %1").arg(called)},

@@ -1,8 +1,10 @@
 // Resources, prompts and completion over a registry of stand-ins: URIs, text and blob, news, texts of prompts, names.
+#include "mcp/DatasetResources.h"
 #include "mcp/NameCompleter.h"
 #include "mcp/SessionResources.h"
 #include "mcp/WorkflowPrompts.h"
 #include <QJsonArray>
+#include <QJsonDocument>
 #include <QTest>
 
 using namespace power;
@@ -246,6 +248,60 @@ private Q_SLOTS:
             QCOMPARE(m_asked.value(QStringLiteral("session_id")).toString(), QStringLiteral("s9"));
         question.argument = QStringLiteral("question");
         QVERIFY(!completer.handles(question));
+    }
+
+    void datasetsAreResources()
+    {
+        Registry registry = m_registry;
+        const auto put = [&registry](const char *name, std::function<QCoro::Task<Result<Answer>>(QJsonObject)> body) {
+            Operation operation;
+            operation.name = QLatin1String(name);
+            operation.parameters = {text("dataset_name"), text("query"), text("limit"), text("frames")};
+            operation.hints.readOnly = true;
+            operation.method = [body](Caller, QJsonObject arguments) { return body(std::move(arguments)); };
+            registry.add(operation);
+        };
+        QString asked;
+        put("list_datasets", [](QJsonObject arguments) {
+            return answered({{QStringLiteral("datasets"), arguments.value(QStringLiteral("frames")) == QJsonValue(QStringLiteral("false"))
+                                                              ? named("name", {QStringLiteral("sales 100%/\"x\""), QStringLiteral("b")}) : QJsonArray()}});
+        });
+        put("get_dataset", [](QJsonObject arguments) {
+            const QString name = arguments.value(QStringLiteral("dataset_name")).toString();
+            return name == u"none" ? [](QJsonObject) -> QCoro::Task<Result<Answer>> { co_return fail(ErrorCode::NotFound, QStringLiteral("no")); }({})
+                                   : answered({{QStringLiteral("name"), name}, {QStringLiteral("row_count"), 3}});
+        });
+        put("query_dataset", [&asked](QJsonObject arguments) {
+            asked = arguments.value(QStringLiteral("query")).toString();
+            return answered({{QStringLiteral("data"), QJsonArray{QJsonObject{{QStringLiteral("a"), 1}}}}});
+        });
+        auto changes = std::make_shared<Changes>();
+        DatasetResources datasets(registry, changes);
+        const auto list = taken(datasets.list({}));
+        QVERIFY(list.ok());
+        QCOMPARE(list->size(), 2);
+        const QString uri = list->at(0).uri;
+        QCOMPARE(uri, QStringLiteral("power://datasets/sales%20100%25%2F%22x%22"));
+        QVERIFY(datasets.owns(uri) && !datasets.owns(QStringLiteral("power://sessions/a/files/b")));
+        const auto read = taken(datasets.read({}, uri));
+        QVERIFY(read.ok());
+        QCOMPARE(asked, QStringLiteral("SELECT * FROM \"sales 100%/\"\"x\"\"\""));
+        const QJsonObject told = QJsonDocument::fromJson(read->contents.first().text.toUtf8()).object();
+        QCOMPARE(told.value(QStringLiteral("row_count")).toInt(), 3);
+        QCOMPARE(told[QLatin1String("first_rows")][0][QLatin1String("a")].toInt(), 1);
+        QCOMPARE(taken(datasets.read({}, QStringLiteral("power://datasets/none"))).error().code, ErrorCode::NotFound);
+        QStringList heard;
+        const auto registration = changes->listen([&heard](const Change &change) { heard << change.principal + u' ' + change.uri; });
+        QVERIFY(datasets.watch({}, uri, true));
+        datasets.changed(QStringLiteral("guest"));
+        datasets.changed(QStringLiteral("owner"));
+        QCOMPARE(heard, (QStringList{QStringLiteral("guest "), QStringLiteral("owner ") + uri, QStringLiteral("owner ")}));
+        QVERIFY(datasets.watch({}, uri, false));
+        datasets.changed(QStringLiteral("owner"));
+        QCOMPARE(heard.size(), 4);
+        // Without datasets there are none to list, and no error that would hide the files.
+        DatasetResources none(m_registry, changes);
+        QVERIFY(taken(none.list({}))->isEmpty());
     }
 
     void completionOfManyIsCut()

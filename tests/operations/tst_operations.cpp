@@ -167,6 +167,44 @@ private Q_SLOTS:
         QVERIFY(checkArguments(op, exampleArguments(op)).ok());
     }
 
+    // Parameters that stand for one another are told of with the rest; the example has one of them.
+    void choices_data()
+    {
+        QTest::addColumn<QByteArray>("given");
+        QTest::addColumn<QStringList>("problems"); // of which arguments
+        const auto row = [](const char *name, const char *given, const QStringList &problems) { QTest::newRow(name) << q(given) << problems; };
+        const QString one = QStringLiteral("colour, mode or tags"), both = QStringLiteral("colour, mode");
+        row("none", "{'code':'1'}", {one});
+        row("with others", "{'limit':999}", {QStringLiteral("code"), QStringLiteral("limit"), one});
+        row("one", "{'code':'1','mode':'fast'}", {});
+        row("two", "{'code':'1','mode':'fast','colour':'red'}", {both});
+        row("an empty one beside", "{'code':'1','mode':'fast','colour':''}", {});
+        row("a wrong one", "{'code':'1','mode':'odd'}", {QStringLiteral("mode")});
+        row("null", "{'code':'1','mode':null}", {one});
+    }
+    void choices()
+    {
+        QFETCH(QByteArray, given);
+        QFETCH(QStringList, problems);
+        Operation op = sample();
+        op.choices = {{{QStringLiteral("colour"), QStringLiteral("mode"), QStringLiteral("tags")}}};
+        const auto checked = checkArguments(op, object(given));
+        QCOMPARE(checked.ok(), problems.isEmpty());
+        if (!checked) {
+            QStringList told;
+            for (const QJsonValue &problem : checked.error().details.value(QStringLiteral("problems")).toArray())
+                told << problem[QLatin1String("argument")].toString();
+            QCOMPARE(told, problems);
+            const QByteArray example = checked.error().text().section(QStringLiteral("Example: "), -1).toUtf8();
+            QVERIFY2(checkArguments(op, object(example)).ok(), example.constData());
+        }
+        QVERIFY(checkArguments(op, exampleArguments(op)).ok());
+        op.choices[0].needed = false;
+        QVERIFY(checkArguments(op, object(q("{'code':'1'}"))).ok());
+        op.choices[0] = {{QStringLiteral("colour"), QStringLiteral("mode")}, true, false};
+        QVERIFY(checkArguments(op, object(q("{'code':'1','mode':'fast','colour':'red'}"))).ok());
+    }
+
     void emptyArgumentsGetTheRecoveryText()
     {
         Operation op = sample();
