@@ -34,25 +34,30 @@ def ask(method, **params):
 
 def modern(body):
     body = copy.deepcopy(body)
-    body["params"]["_meta"] = {META + "protocolVersion": "2026-07-28", META + "clientCapabilities": {}, META + "clientInfo": {"name": "f", "version": "1"}}
+    body["params"]["_meta"] = {META + "protocolVersion": "2026-07-28", META + "clientCapabilities": {"extensions": {META + "tasks": {}}}, META + "clientInfo": {"name": "f", "version": "1"}}
     return body
 
 
 LEGACY = [
     ask("initialize", protocolVersion="2025-11-25", capabilities={"roots": {}}, clientInfo={"name": "fuzz", "version": "1"}),
     ask("ping"), ask("tools/list"), ask("tools/list", cursor="abc"), ask("resources/list"), ask("resources/templates/list"), ask("prompts/list"),
-    ask("resources/read", uri="power://sessions/fuzz/files/x.csv"), ask("prompts/get", name="analyse_file", arguments={"file": "x.csv"}),
+    ask("resources/read", uri="power://sessions/fuzz/files/x.csv"), ask("prompts/get", name="analyse_file", arguments={"filename": "x.csv"}),
+    ask("prompts/get", name="query_data", arguments={"question": "how many?"}), ask("resources/read", uri="power://datasets/fuzz"),
+    ask("resources/subscribe", uri="power://sessions/fuzz/files/x.csv"), ask("resources/unsubscribe", uri="power://sessions/fuzz/files/x.csv"),
+    ask("tasks/list"), ask("tasks/get", taskId="f3b1c0de-0000-4000-8000-000000000000"),
     ask("completion/complete", ref={"type": "ref/prompt", "name": "analyse_file"}, argument={"name": "session_id", "value": "f"}),
     ask("logging/setLevel", level="warning"),
     call("execute_code", code="1 + 1", session_id="fuzz", timeout=5), call("execute_code", code="print('x' * 3)", session_id="fuzz"),
     call("list_sessions"), call("list_files", session_id="fuzz"), call("create_session", session_id="fuzz"),
     call("upload_file", filename="x.csv", content_base64="YSxiCjEsMgo=", session_id="fuzz"), call("fetch_file", filename="x.csv", session_id="fuzz"),
-    call("query_dataset", sql="SELECT 1", session_id="fuzz"), call("delete_file", filename="nothing.csv", session_id="fuzz"),
+    call("query_dataset", sql="SELECT 1", session_id="fuzz"), call("list_datasets", session_id="fuzz"), call("delete_dataset", dataset_name="none"),
+    call("list_jobs", limit=5), call("get_job_status", job_id="f3b1c0de-0000-4000-8000-000000000000"), call("delete_file", filename="nothing.csv", session_id="fuzz"),
     {"jsonrpc": "2.0", "method": "notifications/initialized"},
     {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}},
     {"jsonrpc": "2.0", "id": 5, "result": {}},
 ]
 MODERN = [modern(body) for body in (ask("server/discover"), ask("tools/list"), ask("prompts/list"), ask("resources/list"), call("list_sessions"),
+                                    ask("tasks/get", taskId="f3b1c0de-0000-4000-8000-000000000000"), ask("resources/read", uri="power://datasets/fuzz"),
                                     call("execute_code", code="2 + 2", session_id="fuzz"), call("list_files", session_id="fuzz"))]
 
 
@@ -110,8 +115,8 @@ def case(dice):
     headers = {"Content-Type": "application/json"}
     if is_modern:
         headers.update({"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": body["method"]})
-        if "name" in body["params"]:
-            headers["Mcp-Name"] = body["params"]["name"]
+        for key in {"name", "uri", "taskId"} & body["params"].keys():
+            headers["Mcp-Name"] = body["params"][key]
     kind = dice.random()
     if kind < 0.5:
         mutate_values(dice, body)
