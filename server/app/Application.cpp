@@ -3,6 +3,7 @@
 #include "base/Log.h"
 #include "jobs/Node.h"
 #include "operations/JobAnswers.h"
+#include "storage/SharedSecret.h"
 #include "supervisor/Renderer.h"
 #include <QCoreApplication>
 #include <QDateTime>
@@ -60,6 +61,11 @@ Result<Done> sessionsCanEnter(const config::Settings &settings)
                                        "or /opt for the clone), or run chmod o+x %1.").arg(closed));
     }
     return Done{};
+}
+
+QString sealerFile(const config::Settings &settings)
+{
+    return settings.dataDir + QStringLiteral("/keys/mcp");
 }
 
 sessions::PackageRules packageRules(const config::Settings &settings)
@@ -273,8 +279,34 @@ Result<Done> Application::buildDoors()
     const Result<Done> uploadsReady = m_uploads->start();
     if (!uploadsReady)
         return uploadsReady;
-    m_doors = std::make_unique<Doors>(m_settings, *tools, m_registry, *m_services, *m_uploads, [this] { return health(); }, m_dispatcher);
+    makeSealer();
+    m_doors = std::make_unique<Doors>(m_settings, *tools, m_registry, *m_services, *m_uploads, m_sealer, [this] { return health(); }, m_dispatcher);
     return Done{};
+}
+
+void Application::makeSealer()
+{
+    if (const Result<mcp::Sealer> kept = mcp::Sealer::fromFile(sealerFile(m_settings)))
+        m_sealer = *kept;
+    else
+        log::warning("mcp_key_not_kept", {{QStringLiteral("reason"), kept.error().text()}});
+}
+
+QCoro::Task<Result<Done>> Application::shareSealer()
+{
+    const QString name = QStringLiteral("mcp");
+    const QByteArray own = m_sealer.key();
+    const Result<QByteArray> shared = co_await storage::askSharedSecret(*m_database, name, own);
+    if (!shared)
+        co_return Unexpected<Error>{shared.error()};
+    if (*shared == own)
+        co_return Done{};
+    if (!m_sealer.adopt(*shared))
+        co_return fail(ErrorCode::Internal, QStringLiteral("The key \"mcp\" in power.store_secrets is none."),
+                       QStringLiteral("Delete that row; the next start makes a new one."));
+    if (const Result<Done> kept = m_sealer.keepIn(sealerFile(m_settings)); !kept)
+        log::warning("mcp_key_not_kept", {{QStringLiteral("reason"), kept.error().text()}});
+    co_return Done{};
 }
 
 QCoro::Task<Result<Done>> Application::startDatabase()
@@ -293,6 +325,11 @@ QCoro::Task<Result<Done>> Application::startDatabase()
     if (!database) {
         m_databaseProblem = database.error().message;
         co_return Unexpected<Error>{database.error()};
+    }
+    const Result<Done> sealer = co_await shareSealer();
+    if (!sealer) {
+        m_databaseProblem = sealer.error().message;
+        co_return Unexpected<Error>{sealer.error()};
     }
     const Result<Done> files = co_await m_files->start();
     if (!files) {

@@ -7,6 +7,7 @@
 #include "jobs/JobService.h"
 #include "jobs/Schedules.h"
 #include "jobs/Webhooks.h"
+#include "mcp/Sealer.h"
 #include "operations/Services.h"
 #include "sessions/SessionPackages.h"
 #include "sessions/SessionRecords.h"
@@ -49,6 +50,10 @@ private:
     // Error: TOOL_PROFILE names something that is not there.
     Result<Done> buildDoors();
     QCoro::Task<Result<Done>> startDatabase();
+    // Session ids and request states of MCP stay good over a restart, on an empty disk and with another server: their key is
+    // the database's. The data directory has it too, for as long as the database is away.
+    void makeSealer();
+    QCoro::Task<Result<Done>> shareSealer();
     // Again and again behind the server's work, until it has come up: it may be started later than this server.
     QCoro::Task<> startDatabaseLater();
 
@@ -74,6 +79,7 @@ private:
     std::unique_ptr<operations::Services> m_services;
     std::unique_ptr<datasets::DatasetService> m_datasets;
     std::unique_ptr<uploads::TusUploads> m_uploads;
+    mcp::Sealer m_sealer;
     operations::Registry m_registry;
     std::unique_ptr<jobs::JobService> m_jobs;
     std::unique_ptr<jobs::Schedules> m_schedules;

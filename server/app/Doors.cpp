@@ -1,8 +1,9 @@
 #include "app/Doors.h"
 #include "app/JobTasks.h"
-#include "base/Log.h"
+#include "datasets/DatasetService.h"
 #include "downloads/Downloads.h"
 #include "downloads/SessionRoutes.h"
+#include "mcp/DatasetResources.h"
 #include "mcp/NameCompleter.h"
 #include "mcp/SessionResources.h"
 #include "mcp/Views.h"
@@ -20,21 +21,26 @@ const char *const kInstructions =
     "Python in persistent, sandboxed sessions, as in Jupyter. execute_code runs a cell; variables, imports and files stay "
     "between calls of one session_id, so build up in small steps and reuse them. Bring data in with fetch_from_url (public "
     "URLs) or upload_file; there is no internet inside the sandbox. Files a cell writes and figures it draws come back as "
-    "download links and images; give people the links as they are. query_dataset runs SQL over DataFrame variables. Answers "
-    "are bounded: print summaries, write large results to files. A timed-out run keeps its variables.";
+    "download links and images; give people the links as they are. query_dataset runs SQL over DataFrame variables and over "
+    "datasets that upload_dataset keeps for all sessions. submit_job runs what takes longer than a call. Answers are "
+    "bounded: print summaries, write large results to files. A timed-out run keeps its variables.";
 
 // What the MCP door offers beside tools.
-std::shared_ptr<mcp::Features> features(const operations::Registry &registry, sessions::SessionService &sessions)
+std::shared_ptr<mcp::Features> features(const operations::Registry &registry, operations::Services &services)
 {
     auto features = std::make_shared<mcp::Features>();
     const auto files = std::make_shared<mcp::SessionResources>(registry, features->changes);
+    sessions::SessionService &sessions = services.sessions;
     QObject::connect(&sessions, &sessions::SessionService::filesChanged, &sessions,
                      [files](const sessions::SessionKey &key, const QStringList &written, const QStringList &removed) {
                          files->filesChanged(key.principal, key.id, written + removed);
                      });
     QObject::connect(&sessions, &sessions::SessionService::sessionsChanged, &sessions,
                      [files](const QString &principal) { files->listChanged(principal); });
-    features->resources << files << std::make_shared<mcp::Views>();
+    const auto tables = std::make_shared<mcp::DatasetResources>(registry, features->changes);
+    QObject::connect(services.datasets, &datasets::DatasetService::changed, services.datasets,
+                     [tables](const QString &principal) { tables->changed(principal); });
+    features->resources << files << tables << std::make_shared<mcp::Views>();
     features->extensions.insert(QLatin1String(mcp::kViewExtension),
                                 QJsonObject{{QStringLiteral("mimeTypes"), QJsonArray{QLatin1String(mcp::kViewType)}}});
     features->prompts << std::make_shared<mcp::WorkflowPrompts>(registry);
@@ -61,7 +67,8 @@ void addEcho(http::Dispatcher &dispatcher)
 } // namespace
 
 Doors::Doors(const config::Settings &settings, const mcp::ToolSelection &tools, const operations::Registry &registry,
-             operations::Services &services, uploads::TusUploads &resumable, std::function<QJsonObject()> health, http::Dispatcher &dispatcher)
+             operations::Services &services, uploads::TusUploads &resumable, const mcp::Sealer &sealer,
+             std::function<QJsonObject()> health, http::Dispatcher &dispatcher)
     : m_publicUrl(settings.publicUrl)
 {
     const access::ApiKeyGate gate(settings.apiKey.toUtf8());
@@ -75,13 +82,9 @@ Doors::Doors(const config::Settings &settings, const mcp::ToolSelection &tools, 
     endpoint.shape.images = settings.imageBase64;
     endpoint.maxBody = uploadBody(settings);
     endpoint.tools = tools;
-    endpoint.features = features(registry, services.sessions);
+    endpoint.features = features(registry, services);
     endpoint.features->tasks = std::make_shared<JobTasks>(*services.jobs, int(settings.jobCleanupHours), endpoint.features->changes);
-    // Session ids and request states stay good over a restart, because their key does.
-    if (auto sealer = mcp::Sealer::fromFile(settings.dataDir + QStringLiteral("/keys/mcp")))
-        endpoint.sealer = *sealer;
-    else
-        log::warning("mcp_key_not_kept", {{QStringLiteral("reason"), sealer.error().text()}});
+    endpoint.sealer = sealer;
     m_mcp = std::make_unique<mcp::Endpoint>(registry, settings.mcpAuth == u"api-key" ? keyed : open, endpoint);
     m_mcp->addRoutes(dispatcher);
 

@@ -14,7 +14,8 @@ class Doors
 {
 public:
     Doors(const config::Settings &settings, const mcp::ToolSelection &tools, const operations::Registry &registry,
-          operations::Services &services, uploads::TusUploads &resumable, std::function<QJsonObject()> health, http::Dispatcher &dispatcher);
+          operations::Services &services, uploads::TusUploads &resumable, const mcp::Sealer &sealer,
+          std::function<QJsonObject()> health, http::Dispatcher &dispatcher);
     ~Doors();
 
     // MCP on these descriptors as well; `ended` when the client closes them. baseUrl: for links in answers.

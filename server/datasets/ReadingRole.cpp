@@ -1,6 +1,7 @@
 #include "datasets/ReadingRole.h"
 #include "datasets/DatasetTable.h"
 #include "storage/Connection.h"
+#include "storage/SharedSecret.h"
 #include "storage/Sql.h"
 #include <QCryptographicHash>
 #include <QMessageAuthenticationCode>
@@ -18,22 +19,12 @@ constexpr const char *kRoleSettings[] = {
     "idle_in_transaction_session_timeout = '60s'", "work_mem = '32MB'", "jit = off", "max_parallel_workers_per_gather = 0",
 };
 
-QByteArray secretOf(QSqlDatabase &connection, Error &problem)
+Result<QByteArray> secretOf(QSqlDatabase &connection)
 {
     QByteArray fresh(32, Qt::Uninitialized);
     for (char &byte : fresh)
         byte = char(QRandomGenerator::system()->bounded(256));
-    const auto made = query(connection, "INSERT INTO power.store_secrets (name, value) VALUES ('dataset_roles', $1) ON CONFLICT DO NOTHING", {fresh});
-    if (!made) {
-        problem = made.error();
-        return {};
-    }
-    const auto found = query(connection, "SELECT value FROM power.store_secrets WHERE name = 'dataset_roles'");
-    if (!found) {
-        problem = found.error();
-        return {};
-    }
-    return found->bytes(0, 0);
+    return storage::sharedSecret(connection, QStringLiteral("dataset_roles"), fresh);
 }
 
 QString stamp(const QByteArray &secret, const QByteArray &what, int characters)
@@ -55,14 +46,13 @@ Result<Done> tried(QSqlDatabase &connection, const QByteArray &sql)
 
 Result<Reader> readerOf(QSqlDatabase &connection, const QString &principal)
 {
-    Error problem;
-    const QByteArray secret = secretOf(connection, problem);
-    if (secret.isEmpty())
-        return Unexpected<Error>{problem};
+    const Result<QByteArray> secret = secretOf(connection);
+    if (!secret)
+        return Unexpected<Error>{secret.error()};
     // Roles belong to the whole cluster, in which another server's database may lie: the name is this database's own.
     Reader reader;
-    reader.role = QStringLiteral("power_read_") + stamp(secret, "role " + principal.toUtf8(), 16);
-    reader.password = stamp(secret, "password " + principal.toUtf8(), 48);
+    reader.role = QStringLiteral("power_read_") + stamp(*secret, "role " + principal.toUtf8(), 16);
+    reader.password = stamp(*secret, "password " + principal.toUtf8(), 48);
     return reader;
 }
 

@@ -221,12 +221,4 @@ Result<Done> sweepCopies(QSqlDatabase &connection)
     return ended(storage::query(connection, "DELETE FROM power.session_copies WHERE since < now() - interval '30 days'"));
 }
 
-Result<QByteArray> secret(QSqlDatabase &connection, const QString &name, const QByteArray &fresh)
-{
-    const Result<storage::Rows> added = storage::query(
-        connection, "INSERT INTO power.store_secrets (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING", {name, fresh});
-    if (!added) return Unexpected<Error>{added.error()};
-    return storage::queryBytes(connection, "SELECT value FROM power.store_secrets WHERE name = $1", {name});
-}
-
 } // namespace power::files::sessiontable

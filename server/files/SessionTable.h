@@ -62,8 +62,5 @@ Result<bool> isElsewhere(QSqlDatabase &connection, const SessionRef &session, co
 // Forgets copies of homes that have not come back for a month.
 Result<Done> sweepCopies(QSqlDatabase &connection);
 
-// The secret of that name, `fresh` when there is none yet.
-Result<QByteArray> secret(QSqlDatabase &connection, const QString &name, const QByteArray &fresh);
-
 } // namespace sessiontable
 } // namespace power::files

@@ -2,6 +2,7 @@
 #include "base/Ids.h"
 #include "base/Log.h"
 #include "files/ContentTable.h"
+#include "storage/SharedSecret.h"
 #include <QFile>
 #include <QJsonDocument>
 #include <QPointer>
@@ -70,8 +71,8 @@ QCoro::Task<Result<Done>> StoredFiles::start()
         // The same keys wherever this database is opened; those of the disk are used when it has none yet.
         using Keys = std::pair<QByteArray, QByteArray>;
         storage::Job<Keys> ask = [slug = m_slugKey, link = m_linkKey](QSqlDatabase &connection) -> Result<Keys> {
-            const Result<QByteArray> first = sessiontable::secret(connection, QStringLiteral("chart-key"), slug);
-            const Result<QByteArray> second = sessiontable::secret(connection, QStringLiteral("link-key"), link);
+            const Result<QByteArray> first = storage::sharedSecret(connection, QStringLiteral("chart-key"), slug);
+            const Result<QByteArray> second = storage::sharedSecret(connection, QStringLiteral("link-key"), link);
             if (!first || !second) return Unexpected<Error>{first ? second.error() : first.error()};
             return Keys(*first, *second);
         };

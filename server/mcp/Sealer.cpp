@@ -29,9 +29,14 @@ bool sameBytes(const QByteArray &a, const QByteArray &b)
         difference |= unsigned(uchar(a[i]) ^ uchar(b[i]));
     return difference == 0;
 }
+
+QByteArray mac(const QByteArray &key, QByteArrayView purpose, const QByteArray &payload)
+{
+    return QMessageAuthenticationCode::hash(purpose.toByteArray() + '\n' + payload, key, QCryptographicHash::Sha256).left(kMacBytes);
+}
 } // namespace
 
-Sealer::Sealer() : m_key(randomKey()) {}
+Sealer::Sealer() : Sealer(randomKey()) {}
 
 Result<Sealer> Sealer::fromFile(const QString &file)
 {
@@ -40,26 +45,37 @@ Result<Sealer> Sealer::fromFile(const QString &file)
         if (QByteArray key = stored.read(kKeyBytes + 1); key.size() == kKeyBytes)
             return Sealer(std::move(key));
     }
-    QByteArray key = randomKey();
+    const Sealer made;
+    const Result<Done> kept = made.keepIn(file);
+    if (!kept)
+        return Unexpected<Error>{kept.error()};
+    return made;
+}
+
+Result<Done> Sealer::keepIn(const QString &file) const
+{
     QDir().mkpath(QFileInfo(file).path());
     QFile::setPermissions(QFileInfo(file).path(), QFile::ReadOwner | QFile::WriteOwner | QFile::ExeOwner);
     QSaveFile made(file);
     if (!made.open(QIODevice::WriteOnly) || !made.setPermissions(QFile::ReadOwner | QFile::WriteOwner)
-        || made.write(key) != key.size() || !made.commit())
+        || made.write(key()) != key().size() || !made.commit())
         return fail(ErrorCode::Unavailable, QStringLiteral("The key file %1 cannot be written.").arg(file),
                     QStringLiteral("Make the data directory writable."));
-    return Sealer(std::move(key));
+    return Done{};
 }
 
-QByteArray Sealer::mac(QByteArrayView purpose, const QByteArray &payload) const
+bool Sealer::adopt(const QByteArray &key) const
 {
-    return QMessageAuthenticationCode::hash(purpose.toByteArray() + '\n' + payload, m_key, QCryptographicHash::Sha256)
-        .left(kMacBytes);
+    if (key.size() != kKeyBytes)
+        return false;
+    if (key != m_keys->first())
+        m_keys->prepend(key);
+    return true;
 }
 
 QByteArray Sealer::seal(QByteArrayView purpose, const QByteArray &payload) const
 {
-    return payload.toBase64(kForm) + '.' + mac(purpose, payload).toBase64(kForm);
+    return payload.toBase64(kForm) + '.' + mac(key(), purpose, payload).toBase64(kForm);
 }
 
 std::optional<QByteArray> Sealer::open(QByteArrayView purpose, const QByteArray &sealed) const
@@ -70,9 +86,13 @@ std::optional<QByteArray> Sealer::open(QByteArrayView purpose, const QByteArray 
     const auto strict = kForm | QByteArray::AbortOnBase64DecodingErrors;
     const auto payload = QByteArray::fromBase64Encoding(sealed.left(dot), strict);
     const auto given = QByteArray::fromBase64Encoding(sealed.mid(dot + 1), strict);
-    if (!payload || !given || !sameBytes(mac(purpose, *payload), *given))
+    if (!payload || !given)
         return std::nullopt;
-    return *payload;
+    for (const QByteArray &key : std::as_const(*m_keys)) {
+        if (sameBytes(mac(key, purpose, *payload), *given))
+            return *payload;
+    }
+    return std::nullopt;
 }
 
 } // namespace power::mcp

@@ -94,11 +94,26 @@ SessionPtr Sessions::keep(SessionPtr session)
     return session;
 }
 
+// Until the database is there, a server on an empty disk does not know the key yet.
+void Sessions::readId(Session &session) const
+{
+    const auto payload = m_sealer.open(kPurpose, session.id);
+    session.triedKeys = payload ? -1 : m_sealer.generation();
+    const QJsonObject carried = payload ? QJsonDocument::fromJson(*payload).object() : QJsonObject();
+    if (!payload || carried.value(QLatin1String("p")).toString() != session.principal)
+        return;
+    session.version = carried.value(QLatin1String("v")).toString();
+    session.capabilities = carried.value(QLatin1String("c")).toObject();
+    session.clientName = carried.value(QLatin1String("n")).toString();
+}
+
 SessionPtr Sessions::find(const QString &principal, const QByteArray &id)
 {
     const QByteArray key = keyOf(principal, id);
     if (const auto known = m_sessions.constFind(key); known != m_sessions.constEnd()) {
         m_order.splice(m_order.end(), m_order, m_places.value(key));
+        if (known.value()->triedKeys >= 0 && known.value()->triedKeys != m_sealer.generation())
+            readId(*known.value());
         return known.value();
     }
     if (m_ended.contains(key))
@@ -106,14 +121,7 @@ SessionPtr Sessions::find(const QString &principal, const QByteArray &id)
     auto session = std::make_shared<Session>();
     session->id = id;
     session->principal = principal;
-    if (const auto payload = m_sealer.open(kPurpose, id)) {
-        const QJsonObject carried = QJsonDocument::fromJson(*payload).object();
-        if (carried.value(QLatin1String("p")).toString() == principal) {
-            session->version = carried.value(QLatin1String("v")).toString();
-            session->capabilities = carried.value(QLatin1String("c")).toObject();
-            session->clientName = carried.value(QLatin1String("n")).toString();
-        }
-    }
+    readId(*session);
     return keep(session);
 }
 

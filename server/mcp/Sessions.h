@@ -12,6 +12,7 @@ struct Session {
     QByteArray id;
     QString principal;
     QString version;                  // negotiated; empty = unknown
+    qsizetype triedKeys = -1;         // its id could not be read with the keys of that generation; -1: nothing to read
     QString clientName;
     QJsonObject capabilities;         // declared at initialize
     QString logLevel;                 // logging/setLevel; empty = none was set
@@ -54,6 +55,7 @@ public:
 
 private:
     SessionPtr keep(SessionPtr session);
+    void readId(Session &session) const;
     void onChange(const Change &change);
 
     Sealer m_sealer;

@@ -130,6 +130,15 @@ private Q_SLOTS:
             const QJsonObject got = pair("fetch", {{QStringLiteral("id"), result[QLatin1String("id")]}});
             QVERIFY(!got.value(QStringLiteral("text")).toString().isEmpty());
         }
+        // Datasets: by their names, columns and the files they came from.
+        QVERIFY(!m_server->tool("upload_dataset", {{QStringLiteral("dataset_name"), QStringLiteral("herd")},
+                                                   {QStringLiteral("text"), QStringLiteral("species,weight_kg\nwombat,26\nquokka,3\n")}}).isError);
+        const QJsonArray found = pair("search", {{QStringLiteral("query"), QStringLiteral("Weight_kg")}}).value(QStringLiteral("results")).toArray();
+        QCOMPARE(found.size(), 1);
+        QCOMPARE(found[0][QLatin1String("id")].toString(), QStringLiteral("dataset:herd"));
+        QCOMPARE(found[0][QLatin1String("url")].toString(), QStringLiteral("power://datasets/herd"));
+        const QJsonObject rows = pair("fetch", {{QStringLiteral("id"), QStringLiteral("dataset:herd")}});
+        QCOMPARE(rows.value(QStringLiteral("text")).toString(), QStringLiteral("species\tweight_kg\nwombat\t26\nquokka\t3"));
         QVERIFY(pair("search", {{QStringLiteral("query"), QStringLiteral("xylophone")}}).value(QStringLiteral("results")).toArray().isEmpty());
         QVERIFY(pair("search", {{QStringLiteral("query"), QString()}}).value(QStringLiteral("results")).toArray().size() >= 3);
         for (const char *bad : {"file:nobody/x.txt", "file:zoo/../../etc/passwd", "nonsense", "file:zoo/absent.txt", "dataset:absent"})

@@ -1,6 +1,7 @@
 // input() of a cell, answered by the user behind the client: by requests on the call's stream before 2026-07-28, by
 // input_required results and retries since; refused clearly everywhere else.
 #include "app/ServerProcess.h"
+#include "storage/TestDatabase.h"
 #include <QElapsedTimer>
 #include <QEventLoop>
 #include <QJsonArray>
@@ -193,6 +194,46 @@ private Q_SLOTS:
         const QJsonObject late = modern(retry(params, second, accept(QStringLiteral("?"))), true);
         QVERIFY2(late.value(QStringLiteral("isError")).toBool() && textOf(late).contains(u"is over"), qPrintable(textOf(late)));
         QVERIFY(textOf(modern(execute(QStringLiteral("print(kept)"), QStringLiteral("modern")), true)).contains(u'5'));
+    }
+
+    // Two servers on one database, each with a disk of its own: what a client carries is good on both, and on one that
+    // begins with an empty disk.
+    void onAnotherServer()
+    {
+        power::storage::test::TestDatabase database;
+        QCOMPARE(database.start(), QString());
+        const QStringList flags{QStringLiteral("--max-memory-mb"), QStringLiteral("1024")}, environment{QStringLiteral("DATABASE_URL=") + database.url()};
+        auto other = std::make_unique<ServerProcess>(), alone = std::make_unique<ServerProcess>();
+        QVERIFY2(other->start(flags, environment), other->output().constData());
+        QVERIFY2(alone->start(flags, environment), alone->output().constData());
+        QCOMPARE(database.number("SELECT count(*) FROM power.store_secrets WHERE name = 'mcp'"), 1);
+        std::swap(m_server, alone);
+        const QByteArray session = legacySession({{QStringLiteral("elicitation"), QJsonObject()}});
+        const QJsonObject params = execute(QStringLiteral("print(input('City? '))"), QStringLiteral("modern"));
+        const QJsonObject interim = modern(params, true);
+        QCOMPARE(interim.value(QStringLiteral("resultType")).toString(), QStringLiteral("input_required"));
+
+        std::swap(m_server, other);
+        const QString code = QStringLiteral("print(input('Name? ').upper())");
+        QJsonObject result = legacyRun(session, code, {accept(QStringLiteral("zoe"))});
+        QVERIFY2(textOf(result).contains(u"ZOE"), qPrintable(textOf(result)));
+        // The state is good here; the run that asked waits elsewhere, and that is what is said.
+        bool failed = true;
+        result = modern(retry(params, interim, accept(QStringLiteral("Bonn"))), true, &failed);
+        QVERIFY2(!failed && textOf(result).contains(u"another server"), qPrintable(textOf(result)));
+        std::swap(m_server, other);
+        result = modern(retry(params, interim, accept(QStringLiteral("Bonn"))), true);
+        QVERIFY2(textOf(result).contains(u"Bonn"), qPrintable(textOf(result)));
+
+        QVERIFY(m_server->stop());
+        m_server->wipe();
+        QVERIFY2(m_server->start(flags, environment), m_server->output().constData());
+        result = legacyRun(session, code, {accept(QStringLiteral("mia"))});
+        QVERIFY2(textOf(result).contains(u"MIA"), qPrintable(textOf(result)));
+        std::swap(m_server, alone);
+        QVERIFY(alone->stop());
+        QVERIFY(other->stop());
+        database.stop();
     }
 };
 

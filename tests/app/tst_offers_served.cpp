@@ -153,6 +153,93 @@ private Q_SLOTS:
         QVERIFY(complete(file, "path", "", {{QStringLiteral("session_id"), QStringLiteral("nobody")}}).isEmpty());
     }
 
+    void datasetsAreOffered()
+    {
+        const auto upload = [this](const char *csv) {
+            return m_server->tool("upload_dataset", {{QStringLiteral("dataset_name"), QStringLiteral("turnover")}, {QStringLiteral("text"), QLatin1String(csv)}});
+        };
+        // Everything that is wrong at once, with an example that is a call.
+        const ToolAnswer wrong = m_server->tool("upload_dataset", {{QStringLiteral("delimiter"), QStringLiteral(";")}});
+        QVERIFY(wrong.isError);
+        QVERIFY2(wrong.text.contains(u"2 problems") && wrong.text.contains(u"dataset_name: required") && wrong.text.contains(u"filename, url, text or content_base64: one of them")
+                     && wrong.text.contains(u"Example: {\"dataset_name\":\"sales\",\"filename\":\"data.csv\"}"), qPrintable(wrong.text));
+        QVERIFY2(!upload("vendor,amount\nAcme,2\n").isError, "upload");
+        const QString uri = QStringLiteral("power://datasets/turnover");
+        QStringList listed, templates;
+        for (const QJsonValue &entry : result(QStringLiteral("resources/list")).value(QStringLiteral("resources")).toArray())
+            listed << entry[QLatin1String("uri")].toString();
+        QVERIFY2(listed.contains(uri), qPrintable(listed.join(u' ')));
+        for (const QJsonValue &entry : result(QStringLiteral("resources/templates/list")).value(QStringLiteral("resourceTemplates")).toArray())
+            templates << entry[QLatin1String("uriTemplate")].toString();
+        const QString pattern = QStringLiteral("power://datasets/{dataset}");
+        QVERIFY(templates.contains(pattern));
+        const QJsonObject read = result(QStringLiteral("resources/read"), {{QStringLiteral("uri"), uri}});
+        const QJsonObject dataset = QJsonDocument::fromJson(read[QLatin1String("contents")][0][QLatin1String("text")].toString().toUtf8()).object();
+        QCOMPARE(dataset.value(QStringLiteral("row_count")).toInt(), 1);
+        QCOMPARE(dataset[QLatin1String("first_rows")][0][QLatin1String("vendor")].toString(), QStringLiteral("Acme"));
+        QCOMPARE(call(QStringLiteral("resources/read"), {{QStringLiteral("uri"), uri + u'x'}})[QLatin1String("error")][QLatin1String("code")].toInt(), -32002);
+        for (const QJsonObject &ref : {QJsonObject{{QStringLiteral("type"), QStringLiteral("ref/prompt")}, {QStringLiteral("name"), QStringLiteral("query_data")}},
+                                       QJsonObject{{QStringLiteral("type"), QStringLiteral("ref/resource")}, {QStringLiteral("uri"), pattern}}}) {
+            const QJsonObject completed = result(QStringLiteral("completion/complete"), {{QStringLiteral("ref"), ref},
+                {QStringLiteral("argument"), QJsonObject{{QStringLiteral("name"), QStringLiteral("dataset")}, {QStringLiteral("value"), QStringLiteral("turn")}}}});
+            QCOMPARE(completed[QLatin1String("completion")][QLatin1String("values")].toArray(), QJsonArray{QStringLiteral("turnover")});
+        }
+        const QByteArray id = session();
+        QVERIFY(call(QStringLiteral("resources/subscribe"), {{QStringLiteral("uri"), uri}}, id).contains(QStringLiteral("result")));
+        QNetworkRequest request(QUrl(m_server->url().toString() + QStringLiteral("/mcp")));
+        request.setRawHeader("Accept", "text/event-stream");
+        request.setRawHeader("Mcp-Session-Id", id);
+        std::unique_ptr<QNetworkReply> stream(m_network.get(request));
+        QByteArray heard;
+        connect(stream.get(), &QNetworkReply::readyRead, this, [&] { heard += stream->readAll(); });
+        QTRY_VERIFY_WITH_TIMEOUT(stream->attribute(QNetworkRequest::HttpStatusCodeAttribute).toInt() == 200, 10'000);
+        QVERIFY(!upload("vendor,amount\nAcme,2\nBolt,3\n").isError);
+        QTRY_VERIFY_WITH_TIMEOUT(heard.contains("notifications/resources/updated") && heard.contains("datasets/turnover"), 10'000);
+        stream->abort();
+    }
+
+    // Selections and the read-only switch over the tools of data and jobs; what is not shown cannot be called either.
+    void dataAndJobsAreSelected_data()
+    {
+        QTest::addColumn<QString>("door");
+        QTest::addColumn<QByteArray>("selection"); // X-MCP-Tools
+        QTest::addColumn<QStringList>("there");
+        QTest::addColumn<QStringList>("absent");
+        const QString query = QStringLiteral("query_dataset"), upload = QStringLiteral("upload_dataset"), list = QStringLiteral("list_datasets"),
+                      submit = QStringLiteral("submit_job"), status = QStringLiteral("get_job_status"), run = QStringLiteral("execute_code");
+        QTest::newRow("default") << QStringLiteral("/mcp") << QByteArray() << QStringList{query, upload, list, submit, status, run} << QStringList{};
+        QTest::newRow("data") << QStringLiteral("/mcp?tools=data") << QByteArray() << QStringList{query, upload, list} << QStringList{submit, run};
+        QTest::newRow("jobs by header") << QStringLiteral("/mcp") << QByteArray("jobs,query_dataset") << QStringList{submit, status, query} << QStringList{upload, run};
+        QTest::newRow("read-only") << QStringLiteral("/mcp?readonly=1") << QByteArray() << QStringList{query, list, status} << QStringList{upload, submit, run};
+        QTest::newRow("data, read-only, plain door") << QStringLiteral("/mcp/sse?tools=data&readonly") << QByteArray() << QStringList{query, list}
+                                                     << QStringList{upload, submit, status, run};
+    }
+    void dataAndJobsAreSelected()
+    {
+        QFETCH(QString, door);
+        QFETCH(QByteArray, selection);
+        QFETCH(QStringList, there);
+        QFETCH(QStringList, absent);
+        QList<QPair<QByteArray, QByteArray>> headers;
+        if (!selection.isEmpty())
+            headers.append({"X-MCP-Tools", selection});
+        const auto ask = [&](const QString &method, const QJsonObject &params) {
+            const QJsonObject message{{QStringLiteral("jsonrpc"), QStringLiteral("2.0")}, {QStringLiteral("id"), 1},
+                                      {QStringLiteral("method"), method}, {QStringLiteral("params"), params}};
+            return QJsonDocument::fromJson(m_server->http("POST", door, QJsonDocument(message).toJson(), nullptr, headers)).object();
+        };
+        QStringList names;
+        for (const QJsonValue &tool : ask(QStringLiteral("tools/list"), {})[QLatin1String("result")][QLatin1String("tools")].toArray())
+            names << tool[QLatin1String("name")].toString();
+        for (const QString &name : std::as_const(there))
+            QVERIFY2(names.contains(name), qPrintable(name));
+        for (const QString &name : std::as_const(absent)) {
+            QVERIFY2(!names.contains(name), qPrintable(name));
+            const QJsonObject refused = ask(QStringLiteral("tools/call"), {{QStringLiteral("name"), name}, {QStringLiteral("arguments"), QJsonObject()}});
+            QCOMPARE(refused[QLatin1String("error")][QLatin1String("code")].toInt(), door.startsWith(u"/mcp/sse") ? -32601 : -32602); // contract D12
+        }
+    }
+
     // The client's log: at the level it asked for, on the stream of the call.
     void theLogIsTold()
     {

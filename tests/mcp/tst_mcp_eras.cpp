@@ -2,6 +2,7 @@
 // subscriptions, the offers. Without sockets; tst_mcp_http has those.
 #include "FakeExchange.h"
 #include "Fixture.h"
+#include "base/OneShot.h"
 #include "mcp/Endpoint.h"
 #include <QTemporaryDir>
 #include <QTest>
@@ -39,6 +40,45 @@ QByteArray modernBody(const QByteArray &method, QJsonObject params, const QJsonO
 
 Q_DECLARE_METATYPE(Fields)
 
+namespace {
+// Tasks that end when the test says so; looking one up can be held.
+class HeldTasks final : public TaskProvider
+{
+public:
+    QHash<QString, QString> states;                 // by id
+    std::optional<OneShot<Done>> gate;              // what a look-up waits for, with the state from before
+
+    QCoro::Task<Result<TaskFacts>> get(operations::Caller, QString id) override
+    {
+        TaskFacts facts;
+        facts.id = id;
+        facts.status = states.value(id);
+        facts.created = facts.updated = QDateTime::currentDateTimeUtc();
+        if (gate) {
+            const OneShot<Done> opened = *gate;
+            const std::chrono::milliseconds forever{0};
+            const Result<Done> waited = co_await opened.wait(forever);
+            Q_UNUSED(waited);
+        }
+        if (facts.status.isEmpty())
+            co_return fail(ErrorCode::NotFound, QStringLiteral("no such task"));
+        co_return facts;
+    }
+    QCoro::Task<Result<operations::Answer>> result(operations::Caller, QString) override
+    {
+        co_return conformance::textAnswer(QStringLiteral("done"));
+    }
+    QCoro::Task<Result<TaskFacts>> begin(operations::Caller, QString, QJsonObject, CancelSource) override { co_return none(); }
+    QCoro::Task<> end(QString, Result<operations::Answer>) override { co_return; }
+    QCoro::Task<Result<TaskFacts>> wait(operations::Caller, QString, CancelToken) override { co_return none(); }
+    QCoro::Task<Result<Done>> cancel(operations::Caller, QString) override { co_return none(); }
+    QCoro::Task<Result<QList<TaskFacts>>> list(operations::Caller) override { co_return none(); }
+
+private:
+    static Unexpected<Error> none() { return fail(ErrorCode::NotFound, QStringLiteral("not in this test")); }
+};
+} // namespace
+
 class TestMcpEras : public QObject
 {
     Q_OBJECT
@@ -46,6 +86,7 @@ class TestMcpEras : public QObject
     std::unique_ptr<operations::Registry> m_registry;
     std::shared_ptr<Features> m_features;
     std::unique_ptr<Endpoint> m_endpoint;
+    Sealer m_sealer;
 
     void restart()
     {
@@ -56,7 +97,7 @@ class TestMcpEras : public QObject
         config.delays.withProgress = std::chrono::milliseconds(0);
         auto sealer = Sealer::fromFile(m_data.filePath(QStringLiteral("keys/mcp")));
         QVERIFY(sealer);
-        config.sealer = *sealer;
+        config.sealer = m_sealer = *sealer;
         m_features = config.features;
         conformance::addPlainTools(*m_registry, m_features->changes);
         conformance::addAskingTools(*m_registry);
@@ -120,6 +161,31 @@ private Q_SLOTS:
         QByteArray forged = id;
         forged[forged.size() / 3] = forged.at(forged.size() / 3) == 'A' ? 'B' : 'A';
         QVERIFY(post(call("test_elicitation", "{'message':'x'}"), in(forged))->json().value(QStringLiteral("result"))[QLatin1String("isError")].toBool());
+    }
+
+    // A server of an empty disk learns the key of the others when its database is there; until then it has one of its own.
+    void aKeyThatComesLater()
+    {
+        const QByteArray elsewhere = begin();
+        const Sealer shared = m_sealer;
+        QVERIFY(QFile::remove(m_data.filePath(QStringLiteral("keys/mcp"))));
+        restart();
+        QVERIFY(m_sealer.key() != shared.key());
+        const QByteArray early = begin();
+        QVERIFY(post(call("test_elicitation", "{'message':'x'}"), in(elsewhere))->json().value(QStringLiteral("result"))[QLatin1String("isError")].toBool());
+        QVERIFY(!m_sealer.adopt("short"));
+        QVERIFY(m_sealer.adopt(shared.key()));
+        for (const QByteArray &id : {elsewhere, early}) {
+            const auto asked = post(call("test_elicitation", "{'message':'name?'}"), in(id));
+            QVERIFY(asked->stream_);
+            QVERIFY(asked->stream_->events.last().data.contains("elicitation/create"));
+        }
+        const auto opens = [](const Sealer &sealer, const QByteArray &sealed) { return sealer.open("p", sealed) == QByteArray("text"); };
+        QVERIFY(opens(shared, m_sealer.seal("p", "text")));
+        QVERIFY(m_sealer.keepIn(m_data.filePath(QStringLiteral("keys/mcp"))));
+        restart(); // without a database
+        QVERIFY(opens(m_sealer, shared.seal("p", "text")));
+        QVERIFY(!opens(Sealer(), shared.seal("p", "text")));
     }
 
     void deletedSessionsStayDeleted()
@@ -391,6 +457,48 @@ private Q_SLOTS:
         const QJsonObject last = json(stream->stream_->events.last().data);
         QCOMPARE(last.value(QStringLiteral("result"))[QLatin1String("resultType")].toString(), QStringLiteral("complete"));
         QCOMPARE(modern("subscriptions/listen", {}, {})->answer.status, 400);
+    }
+
+    // A task that is over before anybody listens makes no news any more: its state is told.
+    void listeningToTasks()
+    {
+        const auto tasks = std::make_shared<HeldTasks>();
+        tasks->states = {{QStringLiteral("over"), QStringLiteral("completed")}, {QStringLiteral("late"), QStringLiteral("working")},
+                         {QStringLiteral("long"), QStringLiteral("working")}};
+        m_features->tasks = tasks;
+        tasks->gate.emplace();
+        const QJsonObject wishes = conformance::parsed("{'taskIds':['late','over','long','late','none']}");
+        const QJsonObject declared = conformance::parsed("{'extensions':{'io.modelcontextprotocol/tasks':{}}}");
+        const auto stream = modern("subscriptions/listen", {}, {{QStringLiteral("notifications"), wishes}}, declared);
+        // It ends while the tasks are being looked up: the listener gets to know the state from before.
+        const OneShot<Done> gate = *std::exchange(tasks->gate, std::nullopt);
+        tasks->states[QStringLiteral("late")] = QStringLiteral("completed");
+        m_features->changes->taskChanged(QStringLiteral("late"));
+        m_features->changes->taskChanged(QStringLiteral("stranger"));
+        gate.resolve(Done{});
+        QTRY_VERIFY(stream->stream_ && stream->stream_->events.size() >= 3);
+        QCOMPARE(json(stream->stream_->events[0].data).value(QStringLiteral("params"))[QLatin1String("notifications")].toObject(),
+                 conformance::parsed("{'taskIds':['late','over','long']}"));
+        const auto told = [&](int n) { return json(stream->stream_->events.value(n).data).value(QStringLiteral("params")).toObject(); };
+        QSet<QString> ended;
+        for (int n = 1; n < 3; ++n) {
+            ended.insert(told(n).value(QStringLiteral("taskId")).toString());
+            QCOMPARE(told(n).value(QStringLiteral("status")).toString(), QStringLiteral("completed"));
+            QCOMPARE(told(n)[QLatin1String("_meta")][QLatin1String(kMetaSubscription)], QJsonValue(7));
+        }
+        QCOMPARE(ended, (QSet<QString>{QStringLiteral("over"), QStringLiteral("late")}));
+        // Two changes while one is being read: the last state is told last.
+        tasks->gate.emplace();
+        m_features->changes->taskChanged(QStringLiteral("long"));
+        tasks->states[QStringLiteral("long")] = QStringLiteral("completed");
+        const OneShot<Done> second = *std::exchange(tasks->gate, std::nullopt);
+        m_features->changes->taskChanged(QStringLiteral("long"));
+        QCOMPARE(stream->stream_->events.size(), 3);
+        second.resolve(Done{});
+        QTRY_COMPARE(stream->stream_->events.size(), 5);
+        QCOMPARE(told(3).value(QStringLiteral("status")).toString(), QStringLiteral("working"));
+        QCOMPARE(told(4).value(QStringLiteral("status")).toString(), QStringLiteral("completed"));
+        m_endpoint->close();
     }
 
     void legacySubscriptions()

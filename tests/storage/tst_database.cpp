@@ -3,6 +3,7 @@
 #include "storage/Connection.h"
 #include "storage/Copy.h"
 #include "storage/Migrations.h"
+#include "storage/SharedSecret.h"
 #include "storage/Sql.h"
 #include <QElapsedTimer>
 #include <QSignalSpy>
@@ -302,6 +303,27 @@ private Q_SLOTS:
         QVERIFY(test::await(second.start()).error().message.contains(QStringLiteral("version 99")));
         QVERIFY(run("DELETE FROM schema_migrations WHERE version = 99"));
         QVERIFY(test::await(second.start()));
+        QCoro::waitFor(second.stop());
+    }
+
+    // However many servers begin at once: one secret.
+    void secretsAreMadeOnce()
+    {
+        Database second(Database::Config{m_fixture->url()});
+        QVERIFY(test::await(second.start()));
+        const QString name = QStringLiteral("test");
+        QByteArrayList got;
+        std::vector<QCoro::Task<>> asking;
+        const auto ask = [](Database *database, QString what, QByteArray proposed, QByteArrayList *out) -> QCoro::Task<> {
+            const Result<QByteArray> secret = co_await askSharedSecret(*database, what, proposed);
+            out->append(secret ? *secret : QByteArray("none"));
+        };
+        for (int n = 0; n < 12; ++n)
+            asking.push_back(ask(n % 2 ? &second : m_database.get(), name, QByteArray("\0\xff key ", 7) + QByteArray::number(n), &got));
+        QTRY_COMPARE(got.size(), 12);
+        QVERIFY(got.first().startsWith(QByteArray("\0\xff key ", 7)));
+        QCOMPARE(QSet<QByteArray>(got.cbegin(), got.cend()).size(), 1);
+        QCOMPARE(run("SELECT count(*) FROM power.store_secrets WHERE name = 'test'")->toInt(), 1);
         QCoro::waitFor(second.stop());
     }
 
