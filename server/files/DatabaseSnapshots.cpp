@@ -4,6 +4,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <limits>
+#include <optional>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -61,20 +62,27 @@ bool DatabaseSnapshots::isFresh(const SnapshotKey &key, const SnapshotRow &row)
 
 Result<Done> DatabaseSnapshots::send(const SnapshotKey &key, const SnapshotFacts &facts)
 {
-    const Result<workspace::Descriptor> file = m_disk.whole(key);
+    const Result<SnapshotFacts> written = m_disk.facts(key);
+    return sendAs(key, key, written ? *written : facts, nullptr);
+}
+
+Result<Done> DatabaseSnapshots::sendAs(const SnapshotKey &from, const SnapshotKey &key, const SnapshotFacts &facts, const QList<SessionFile> *files)
+{
+    const Result<workspace::Descriptor> file = m_disk.whole(from);
     if (!file) return Unexpected<Error>{file.error()};
     const Result<KeptContent> kept = m_contents.keep([&] { return duplicate(*file); }, key.session, std::numeric_limits<qint64>::max());
     if (!kept) return Unexpected<Error>{kept.error()};
     SnapshotRow row;
     row.facts = facts;
-    const Result<SnapshotFacts> written = m_disk.facts(key);
-    if (written) row.facts = *written;
     row.sha256 = kept->sha256;
     row.fileSize = kept->size;
     const qint64 limit = m_maxTotalBytes;
     const Result<SnapshotRow> before = rowOf(key);
-    const Result<Done> put =
-        ask<Done>([key, row, limit](QSqlDatabase &connection) { return snapshottable::put(connection, key, row, limit); });
+    const std::optional<QList<SessionFile>> own = files ? std::optional(*files) : std::nullopt;
+    const Result<Done> put = ask<Done>([key, row, limit, own](QSqlDatabase &connection) {
+        const Result<Done> done = snapshottable::put(connection, key, row, limit);
+        return done && own ? snapshottable::putFiles(connection, key, *own, limit) : done;
+    });
     // They are large and replaced often.
     if (put && before && !before->sha256.isEmpty() && before->sha256 != row.sha256) m_contents.release(before->sha256);
     if (put && m_maxTotalBytes > 0)
@@ -174,26 +182,28 @@ void DatabaseSnapshots::removeSession(const QString &owner, const QString &sessi
     if (!gone) log::warning("snapshots_not_removed", {{QStringLiteral("session"), session}, {QStringLiteral("reason"), gone.error().message}});
 }
 
-Result<int> DatabaseSnapshots::keepFiles(const SnapshotKey &key, const workspace::Workspace &from, qint64 limit)
+Result<int> DatabaseSnapshots::keep(const SnapshotKey &from, const SnapshotKey &to, const workspace::Workspace &workspace, qint64 limit)
 {
     QList<SessionFile> files;
     qint64 total = 0;
-    const auto all = from.list(mostFiles + 1);
+    const auto all = workspace.list(mostFiles + 1);
     if (all.size() > mostFiles) return tooManyFiles();
     for (const workspace::FileFacts &file : all) {
         total += file.size;
         if (total > limit)
             return fail(ErrorCode::TooLarge, QStringLiteral("The session's files are above %1 MB.").arg(limit >> 20),
                         QStringLiteral("Delete files that can be made again (delete_file), then try again."));
-        const auto kept = m_contents.keep([&] { return from.openRead(file.path); }, file.path, std::numeric_limits<qint64>::max());
+        const auto kept = m_contents.keep([&] { return workspace.openRead(file.path); }, file.path, std::numeric_limits<qint64>::max());
         if (!kept && kept.error().code == ErrorCode::NotFound) continue; // gone meanwhile
         if (!kept) return Unexpected<Error>{kept.error()};
         files << SessionFile{file.path, kept->size, kept->sha256, kept->source, {}};
     }
-    const qint64 most = m_maxTotalBytes;
-    const Result<Done> put =
-        ask<Done>([key, files, most](QSqlDatabase &connection) { return snapshottable::putFiles(connection, key, files, most); });
-    if (!put) return Unexpected<Error>{put.error()};
+    const auto source = open(from); // it is on disk then
+    if (!source) return Unexpected<Error>{source.error()};
+    SnapshotFacts facts = source->facts;
+    facts.about.insert(QStringLiteral("files"), int(files.size()));
+    const Result<Done> sent = sendAs(from, to, facts, &files);
+    if (!sent) return Unexpected<Error>{sent.error()};
     return int(files.size());
 }
 

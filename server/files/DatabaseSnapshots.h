@@ -26,7 +26,7 @@ public:
     Result<Done> copy(const SnapshotKey &from, const SnapshotKey &to, const QJsonObject &about) override;
     void remove(const SnapshotKey &key) override;
     void removeSession(const QString &owner, const QString &session) override;
-    Result<int> keepFiles(const SnapshotKey &key, const workspace::Workspace &from, qint64 limit) override;
+    Result<int> keep(const SnapshotKey &from, const SnapshotKey &to, const workspace::Workspace &files, qint64 limit) override;
     Result<QStringList> putFilesBack(const SnapshotKey &key, workspace::Workspace &to) override;
 
     // The disk's goes to the database.
@@ -36,6 +36,8 @@ private:
     template <typename T>
     Result<T> ask(storage::Job<T> job) const;
     Result<SnapshotRow> rowOf(const SnapshotKey &key) const;
+    // The disk's file of `from` as the content of `to`; with `files` those that belong to it, in the same transaction.
+    Result<Done> sendAs(const SnapshotKey &from, const SnapshotKey &to, const SnapshotFacts &facts, const QList<SessionFile> *files);
     // The disk's is as new as the row.
     bool isFresh(const SnapshotKey &key, const SnapshotRow &row);
 

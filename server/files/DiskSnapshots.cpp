@@ -21,6 +21,12 @@ Unexpected<Error> snapshotTrouble(const QString &what)
     return fail(ErrorCode::Unavailable, QStringLiteral("%1 (%2)").arg(what, QString::fromLocal8Bit(std::strerror(errno))));
 }
 
+void syncDirectory(const QString &path)
+{
+    const workspace::Descriptor directory(::open(QFile::encodeName(path).constData(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (directory.get() >= 0) ::fsync(directory.get());
+}
+
 namespace
 {
 // A head of one page with JSON, then the bytes: so they can be mapped.
@@ -42,12 +48,6 @@ bool writeAll(int fd, const char *data, qint64 size, qint64 at)
     return true;
 }
 
-void syncDirectory(const QString &path)
-{
-    const workspace::Descriptor directory(::open(QFile::encodeName(path).constData(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (directory.get() >= 0) ::fsync(directory.get());
-}
-
 QByteArray headOf(const SnapshotFacts &facts, quint32 checksum)
 {
     SnapshotFacts shown = facts;
@@ -56,7 +56,8 @@ QByteArray headOf(const SnapshotFacts &facts, quint32 checksum)
         json.insert(QStringLiteral("crc32"), qint64(checksum));
         QByteArray head = kMagic + QJsonDocument(json).toJson(QJsonDocument::Compact) + '\n';
         if (head.size() <= kHead) return head.leftJustified(kHead, ' ');
-        shown.about = {};
+        const QJsonValue files = shown.about.value(filesIn); // what it cannot be without
+        shown.about = files.isString() ? QJsonObject{{filesIn, files}} : QJsonObject();
     }
 }
 
@@ -161,6 +162,8 @@ void DiskSnapshots::lookAround()
                 const QString name = entry.fileName();
                 if (name.endsWith(QStringLiteral(".part"))) {
                     entry.isDir() ? QDir(entry.filePath()).removeRecursively() : place.remove(name);
+                } else if (entry.isDir() && name.contains(u'~') && filesOf({owner, session, name.section(u'~', 0, 0).mid(6)}) != entry.filePath()) {
+                    QDir(entry.filePath()).removeRecursively(); // of one that was not finished, or that was replaced
                 } else if (entry.isDir()) {
                     Used files;
                     for (QDirIterator each(entry.filePath(), QDir::Files | QDir::Hidden, QDirIterator::Subdirectories); each.hasNext();) {
@@ -232,12 +235,23 @@ Result<workspace::Descriptor> DiskSnapshots::whole(const SnapshotKey &key) const
     return file;
 }
 
+// With the names of the directories on disk too, else a crash may take what was stored in a new one with them.
+Result<Done> DiskSnapshots::ensurePlace(const QString &place) const
+{
+    if (QFileInfo(place).isDir()) return Done{};
+    if (!QDir().mkpath(place)) return snapshotTrouble(QStringLiteral("no directory for snapshots can be made"));
+    ::chmod(QFile::encodeName(m_directory).constData(), 0700);
+    for (QString above = place.left(place.lastIndexOf(u'/')); above.size() >= m_directory.size(); above = above.left(above.lastIndexOf(u'/')))
+        syncDirectory(above);
+    syncDirectory(m_directory.left(m_directory.lastIndexOf(u'/')));
+    return Done{};
+}
+
 Result<Done> DiskSnapshots::take(const SnapshotKey &key, const std::function<Result<Done>(int)> &fill)
 {
     const QString place = placeOf(key.owner, key.session);
     const QString temporary = place + u'/' + QUuid::createUuid().toString(QUuid::WithoutBraces) + QStringLiteral(".part");
-    if (!QDir().mkpath(place)) return snapshotTrouble(QStringLiteral("no directory for snapshots can be made"));
-    ::chmod(QFile::encodeName(m_directory).constData(), 0700);
+    if (const Result<Done> made = ensurePlace(place); !made) return Unexpected<Error>{made.error()};
     const QByteArray path = QFile::encodeName(temporary);
     const workspace::Descriptor file(::open(path.constData(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (file.get() < 0) return snapshotTrouble(QStringLiteral("no file for a snapshot can be made"));
@@ -280,8 +294,7 @@ void DiskSnapshots::dropCopies(qint64 most, const std::function<bool(const Snaps
 Result<std::unique_ptr<SnapshotStore::Writer>> DiskSnapshots::create(const SnapshotKey &key)
 {
     const QString place = placeOf(key.owner, key.session);
-    if (!QDir().mkpath(place)) return snapshotTrouble(QStringLiteral("no directory for snapshots can be made"));
-    ::chmod(QFile::encodeName(m_directory).constData(), 0700);
+    if (const Result<Done> made = ensurePlace(place); !made) return Unexpected<Error>{made.error()};
     const QString temporary = place + u'/' + QUuid::createUuid().toString(QUuid::WithoutBraces) + QStringLiteral(".part");
     workspace::Descriptor file(::open(QFile::encodeName(temporary).constData(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (file.get() < 0) return snapshotTrouble(QStringLiteral("no file for a snapshot can be made"));
@@ -363,10 +376,10 @@ Result<Done> DiskSnapshots::copy(const SnapshotKey &from, const SnapshotKey &to,
 
 void DiskSnapshots::remove(const SnapshotKey &key)
 {
+    const QString files = filesOf(key);
     QFile::remove(pathOf(key));
-    QDir(filesOf(key)).removeRecursively();
     noteGone(pathOf(key));
-    noteGone(filesOf(key));
+    forgetFiles(files);
 }
 
 void DiskSnapshots::removeSession(const QString &owner, const QString &session)

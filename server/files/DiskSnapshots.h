@@ -8,6 +8,9 @@
 namespace power::files
 {
 
+// Of the facts: the directory beside the snapshot that has its files.
+inline const QString filesIn = QStringLiteral("files_in");
+void syncDirectory(const QString &path);
 // Of errno.
 Unexpected<Error> snapshotTrouble(const QString &what);
 
@@ -26,7 +29,7 @@ public:
     Result<Done> copy(const SnapshotKey &from, const SnapshotKey &to, const QJsonObject &about) override;
     void remove(const SnapshotKey &key) override;
     void removeSession(const QString &owner, const QString &session) override;
-    Result<int> keepFiles(const SnapshotKey &key, const workspace::Workspace &from, qint64 limit) override;
+    Result<int> keep(const SnapshotKey &from, const SnapshotKey &to, const workspace::Workspace &files, qint64 limit) override;
     Result<QStringList> putFilesBack(const SnapshotKey &key, workspace::Workspace &to) override;
 
     // The file of one, unchecked. Errors: as open.
@@ -50,7 +53,15 @@ private:
     Result<Done> makeRoom(const QString &path, qint64 bytes);
     QString placeOf(const QString &owner, const QString &session) const { return m_directory + u'/' + owner + u'/' + session; }
     QString pathOf(const SnapshotKey &key) const;
-    QString filesOf(const SnapshotKey &key) const { return placeOf(key.owner, key.session) + QStringLiteral("/files-") + key.name; }
+    // Where the files of a named one are, as the snapshot itself says: its rename into place is that of its files too.
+    QString filesOf(const SnapshotKey &key);
+    struct KeptFiles {
+        int count = 0;
+        qint64 bytes = 0;
+    };
+    Result<KeptFiles> copyFiles(const workspace::Workspace &from, const QString &directory, qint64 limit) const;
+    void forgetFiles(const QString &directory);
+    Result<Done> ensurePlace(const QString &place) const;
 
     QString m_directory;
     qint64 m_maxTotalBytes;

@@ -85,8 +85,10 @@ public:
     virtual void remove(const SnapshotKey &key) = 0;
     virtual void removeSession(const QString &owner, const QString &session) = 0;
 
-    // Files that belong to a named one. Errors: TooLarge (above `limit` bytes in all, or mostFiles), Unavailable.
-    virtual Result<int> keepFiles(const SnapshotKey &key, const workspace::Workspace &from, qint64 limit) = 0;
+    // A named one: the bytes of `from` and the files of a workspace, both in place of those before or neither, also over a
+    // crash. Gives the number of files, which its facts tell as "files". Errors: as copy; TooLarge (above `limit` bytes in all,
+    // or mostFiles).
+    virtual Result<int> keep(const SnapshotKey &from, const SnapshotKey &to, const workspace::Workspace &files, qint64 limit) = 0;
     // Writes them into a workspace, over what is there. Gives their paths.
     virtual Result<QStringList> putFilesBack(const SnapshotKey &key, workspace::Workspace &to) = 0;
 };

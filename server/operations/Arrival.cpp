@@ -1,4 +1,5 @@
 #include "operations/Arrival.h"
+#include "base/DiskUse.h"
 #include "base/Offload.h"
 #include "operations/FileFacts.h"
 #include "operations/RunText.h"
@@ -37,6 +38,12 @@ bool isLost(const Services &services, const Error &error)
 Result<Done> roomFor(const workspace::Workspace &space, qint64 size, qint64 most)
 {
     const qint64 used = most > 0 ? space.bytesOnDisk() : 0;
+    if (used < 0)
+        return fail(ErrorCode::TooLarge,
+                    QStringLiteral("The session's directories cannot be counted: they have more than %1 levels, more than %2 entries, or one that cannot be read.")
+                        .arg(DiskUse::kMostLevels).arg(DiskUse::kMostEntries),
+                    QStringLiteral("Remove directories the session no longer needs, or use another session_id."),
+                    {{QStringLiteral("cause"), QStringLiteral("disk_limit")}, {QStringLiteral("limit"), most}});
     if (most <= 0 || used + size <= most)
         return Done{};
     return fail(ErrorCode::TooLarge,

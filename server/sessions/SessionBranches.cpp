@@ -5,6 +5,8 @@
 #include "sessions/SessionRecords.h"
 #include "sessions/SessionService.h"
 #include <QJsonArray>
+#include <cerrno>
+#include <cstring>
 #include <unistd.h>
 
 namespace power::sessions {
@@ -17,6 +19,7 @@ using files::SnapshotStore;
 namespace {
 constexpr std::chrono::milliseconds kTurnWait = 60s;
 constexpr int kMostNamed = 20;
+constexpr int kMostLeftOut = 50, kNamesInText = 5;
 
 QStringList namesOf(SnapshotStore &store, const SnapshotKey &key)
 {
@@ -27,20 +30,53 @@ QStringList namesOf(SnapshotStore &store, const SnapshotKey &key)
     return names;
 }
 
-QJsonObject branchFacts(const SnapshotFacts &facts, int files)
+// leftOut: files that are not carried.
+QJsonObject branchFacts(const SnapshotFacts &facts, int files, const QStringList &leftOut)
 {
-    return {{QStringLiteral("cell"), facts.cell},
+    QJsonObject data{{QStringLiteral("cell"), facts.cell},
             {QStringLiteral("variables"), facts.about.value(QStringLiteral("saved")).toInt()},
             {QStringLiteral("not_carried"), facts.about.value(QStringLiteral("skipped")).toArray()},
             {QStringLiteral("not_carried_count"), facts.about.value(QStringLiteral("skipped_count")).toInt()},
             {QStringLiteral("files"), files},
             {QStringLiteral("size_mb"), double(facts.size) / (1 << 20)}};
+    if (!leftOut.isEmpty())
+        data.insert(QStringLiteral("files_not_carried"), QJsonArray::fromStringList(leftOut));
+    return data;
+}
+
+// For the message of an answer: "" or a sentence.
+QString leftOutText(const QStringList &names)
+{
+    if (names.isEmpty())
+        return {};
+    QString shown = names.mid(0, kNamesInText).join(QStringLiteral(", "));
+    if (names.size() > kNamesInText)
+        shown += QStringLiteral(" ...");
+    return QStringLiteral(" Hidden files and links are not carried: %1.").arg(shown);
 }
 
 Unexpected<Error> noVariables(const QString &id)
 {
     return fail(ErrorCode::NotFound, QStringLiteral("Session '%1' has no variables yet.").arg(id),
                 QStringLiteral("Run something in it first (execute_code)."));
+}
+
+Result<Done> copyContent(int source, workspace::Workspace::Writer &target, const QString &path)
+{
+    QByteArray bytes(1 << 20, Qt::Uninitialized);
+    for (;;) {
+        const ssize_t got = ::read(source, bytes.data(), size_t(bytes.size()));
+        if (got == 0)
+            return Done{};
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return fail(ErrorCode::Unavailable, QStringLiteral("The file %1 could not be read: %2.").arg(path, QString::fromLocal8Bit(std::strerror(errno))),
+                        QStringLiteral("Try again; if it stays, tell the administrator."));
+        const Result<Done> wrote = target.write(QByteArrayView(bytes.constData(), got));
+        if (!wrote)
+            return wrote;
+    }
 }
 
 // Files of one session into another. Gives their number.
@@ -55,13 +91,9 @@ Result<int> copyFiles(const workspace::Workspace &from, workspace::Workspace &to
         auto target = to.create(file.path);
         if (!source || !target)
             continue; // gone meanwhile, or a name that cannot be
-        QByteArray bytes(1 << 20, Qt::Uninitialized);
-        ssize_t got = 0;
-        while ((got = ::read(source->get(), bytes.data(), size_t(bytes.size()))) > 0) {
-            const Result<Done> wrote = (*target)->write(QByteArrayView(bytes.constData(), got));
-            if (!wrote)
-                return Unexpected<Error>{wrote.error()};
-        }
+        const Result<Done> copied = copyContent(source->get(), **target, file.path);
+        if (!copied)
+            return Unexpected<Error>{copied.error()};
         const auto committed = (*target)->commit();
         if (!committed)
             return Unexpected<Error>{committed.error()};
@@ -119,25 +151,25 @@ QCoro::Task<Result<QJsonObject>> SessionService::checkpoint(SessionKey key, QStr
     const SnapshotKey latest = Snapshots::keyOf(key), named = Snapshots::keyOf(key, name);
     const qint64 limit = m_config.kernel.diskBytes;
     auto workspace = session->workspace;
-    auto names = std::make_shared<QStringList>();
-    std::function<Result<int>()> work = [store, latest, named, workspace, limit, names]() -> Result<int> {
+    auto names = std::make_shared<QStringList>(), leftOut = std::make_shared<QStringList>();
+    std::function<Result<int>()> work = [store, latest, named, workspace, limit, names, leftOut]() -> Result<int> {
         const QStringList before = namesOf(*store, named);
         if (before.size() >= kMostNamed && !before.contains(named.name))
             return fail(ErrorCode::Conflict, QStringLiteral("The session has %1 checkpoints already: %2.").arg(kMostNamed).arg(before.join(QStringLiteral(", "))),
                         QStringLiteral("Use one of these names: it is replaced."));
-        const Result<int> files = store->keepFiles(named, *workspace, limit);
+        const Result<int> files = store->keep(latest, named, *workspace, limit);
         if (!files)
             return files;
-        const Result<Done> copied = store->copy(latest, named, {{QStringLiteral("files"), *files}});
-        if (!copied)
-            return Unexpected<Error>{copied.error()};
+        *leftOut = workspace->leftOut(kMostLeftOut);
         *names = namesOf(*store, named);
         return files;
     };
     const Result<int> files = co_await offload<int>(std::move(work));
     if (!files)
         co_return Unexpected<Error>{files.error()};
-    QJsonObject data = branchFacts(*facts, *files);
+    QJsonObject data = branchFacts(*facts, *files, *leftOut);
+    if (!leftOut->isEmpty())
+        data.insert(QStringLiteral("message"), leftOutText(*leftOut).trimmed());
     data.insert(QStringLiteral("session_id"), key.id);
     data.insert(QStringLiteral("name"), name);
     data.insert(QStringLiteral("checkpoints"), QJsonArray::fromStringList(*names));
@@ -240,10 +272,12 @@ QCoro::Task<Result<QJsonObject>> SessionService::fork(SessionKey key, SessionKey
     const SnapshotKey from = Snapshots::keyOf(key), target = Snapshots::keyOf(to);
     auto source = session->workspace;
     auto workspace = branch->workspace;
-    std::function<Result<int>()> work = [store, from, target, source, workspace]() -> Result<int> {
+    const auto leftOut = std::make_shared<QStringList>();
+    std::function<Result<int>()> work = [store, from, target, source, workspace, leftOut]() -> Result<int> {
         const Result<Done> copied = store->copy(from, target, {{QStringLiteral("branch"), true}});
         if (!copied)
             return Unexpected<Error>{copied.error()};
+        *leftOut = source->leftOut(kMostLeftOut);
         return copyFiles(*source, *workspace);
     };
     const Result<int> files = co_await offload<int>(std::move(work));
@@ -261,11 +295,11 @@ QCoro::Task<Result<QJsonObject>> SessionService::fork(SessionKey key, SessionKey
     branch->isNew = false;
     branch->lossReason = QStringLiteral("it was forked from session '%1'.").arg(key.id);
     m_records.noteUse(to);
-    QJsonObject data = branchFacts(*facts, *files);
+    QJsonObject data = branchFacts(*facts, *files, *leftOut);
     data.insert(QStringLiteral("session_id"), to.id);
     data.insert(QStringLiteral("forked_from"), key.id);
     data.insert(QStringLiteral("message"), QStringLiteral("Session '%1' begins with the variables and files of '%2'; both go on independently. "
-                                                          "Random generators of the modules are seeded anew.").arg(to.id, key.id));
+                                                          "Random generators of the modules are seeded anew.").arg(to.id, key.id) + leftOutText(*leftOut));
     co_return data;
 }
 

@@ -83,10 +83,11 @@ QCoro::Task<Result<QJsonObject>> SessionPackages::fetchAndUnpack(SessionKey key,
 
     const qint64 diskBytes = m_diskBytes;
     std::function<Result<Done>()> move = [wheels, workspace, diskBytes, rules]() -> Result<Done> {
-        if (diskBytes > 0 && workspace->bytesOnDisk() + rules.mostBytes > diskBytes)
+        const qint64 used = diskBytes > 0 ? workspace->bytesOnDisk() : 0;
+        if (diskBytes > 0 && (used < 0 || used + rules.mostBytes > diskBytes))
             return fail(ErrorCode::Conflict,
                         QStringLiteral("The session has no room for packages: %1 of %2 MB are in use.")
-                            .arg(workspace->bytesOnDisk() >> 20).arg(diskBytes >> 20),
+                            .arg(used < 0 ? QStringLiteral("more than can be counted") : QString::number(used >> 20)).arg(diskBytes >> 20),
                         QStringLiteral("Delete files of the session first."));
         return moveWheels(wheels, *workspace);
     };

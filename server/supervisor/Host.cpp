@@ -136,6 +136,7 @@ Host::Host(HostConfig config)
 {
     prepareSpool(m_config.spoolDirectory);
     m_budget = kernelMemoryBudget(m_config.totalMemoryBytes);
+    m_walker.setMaxThreadCount(1);
     m_sampler.setMaxThreadCount(2); // the end of a tree does not wait for a long walk of another one's directory
     m_renderer = std::make_unique<Renderer>(*this, m_config.renderDirectory, m_config.renderUid);
     m_tick.setSingleShot(true);
@@ -146,6 +147,7 @@ Host::Host(HostConfig config)
 Host::~Host()
 {
     m_sampler.waitForDone();
+    m_walker.waitForDone();
     m_renderer->stop();
     m_renderer.reset();
     const std::map<quint64, Shared> kernels = std::exchange(m_kernels, {});
@@ -239,7 +241,7 @@ Result<Done> Host::roomFor(const KernelSpec &spec) const
 Host::Shared Host::predecessor(const KernelSpec &spec) const
 {
     for (const auto &[number, kernel] : m_kernels) {
-        const bool same = kernel->target(false).ownUid ? kernel->spec().uid == spec.uid
+        const bool same = kernel->target().ownUid ? kernel->spec().uid == spec.uid
                                                        : kernel->spec().workspace == spec.workspace;
         if (same && !kernel->isAlive() && !kernel->isGone() && kernel->pid() > 0)
             return kernel;
@@ -348,7 +350,7 @@ void Host::onExited(const ExitReport &report)
 
 void Host::killTree(const KernelProcess &kernel)
 {
-    const TreeTarget target = kernel.target(false);
+    const TreeTarget target = kernel.target();
     signalPidfd(kernel.initPidfd(), SIGKILL);
     signalPidfd(kernel.pidfd(), SIGKILL);
     const QJsonObject tree{{QStringLiteral("pid"), qint64(target.pid)},
@@ -368,7 +370,7 @@ void Host::killTree(const KernelProcess &kernel)
 void Host::lookForTree(const KernelProcess &kernel)
 {
     const quint64 number = kernel.number();
-    m_sampler.start([this, number, target = kernel.target(false)] {
+    m_sampler.start([this, number, target = kernel.target()] {
         const bool left = !treeProcesses(target).isEmpty();
         // The destructor waits for this thread: `this` is alive here, and gone calls are dropped with it.
         QMetaObject::invokeMethod(this, [this, number, left] {

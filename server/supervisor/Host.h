@@ -51,6 +51,12 @@ public:
 
 private:
     using Shared = std::shared_ptr<KernelProcess>;
+    struct DiskWalk {
+        qint64 tick = 0; // when it began; 0: there was none
+        bool underWay = false;
+        qint64 tookMs = 0;
+        QElapsedTimer ended;
+    };
 
     QByteArrayList zygoteEnvironment() const;
     QString officeHelper() const;
@@ -65,6 +71,8 @@ private:
     void sample();
     void sampled(const QList<TreeSample> &samples);
     void enforceBudget();
+    void walkDisk(const TreeTarget &target);
+    void diskSeen(const DiskSample &sample);
 
     HostConfig m_config;
     CheckpointPacer m_pacer;
@@ -88,7 +96,8 @@ private:
     bool m_sampling = false;
     int m_ticks = 0;
     std::unique_ptr<Renderer> m_renderer;
-    QHash<quint64, qint64> m_diskWalks;   // kernel -> tick of the last walk
+    QThreadPool m_walker;                 // one thread for the directories of all sessions
+    QHash<quint64, DiskWalk> m_diskWalks; // kernel -> its last walk
     QHash<quint64, qint64> m_seenRunning; // kernel -> last tick at which it ran something
 };
 

@@ -15,6 +15,7 @@ constexpr auto kComputingTick = 500ms; // threads that a cell left behind
 constexpr auto kRestoredLately = 10s;
 constexpr auto kYoung = 3s; // that runs nothing: it has nothing yet, and to look at a hundred new ones takes half a second
 constexpr int kDiskEvery = 5;  // busy ticks between two walks of a workspace
+constexpr int kDiskRest = 10; // times what the last walk took
 constexpr int kIdleEvery = 20; // busy ticks between two looks at kernels that run nothing
 } // namespace
 
@@ -46,12 +47,10 @@ void Host::sample()
         const bool old = kernel->age() >= kYoung, goesOn = runs && before == m_ticks - 1;
         if (!kernel->isAlive() || !(goesOn || (old && (all || runs))))
             continue;
-        qint64 &walked = m_diskWalks[number];
-        const bool walk = goesOn && (walked == 0 || m_ticks - walked >= kDiskEvery);
-        if (walk)
-            walked = m_ticks;
-        targets << kernel->target(walk);
+        targets << kernel->target();
         targets.last().skipMemory = !all && !goesOn;
+        if (goesOn)
+            walkDisk(targets.last());
     }
     if (targets.isEmpty()) {
         if (!m_kernels.empty())
@@ -65,6 +64,35 @@ void Host::sample()
         // The destructor waits for this thread: `this` is alive here, and gone calls are dropped with it.
         QMetaObject::invokeMethod(this, [this, samples] { sampled(samples); }, Qt::QueuedConnection);
     });
+}
+
+// Apart from the samples: a directory with a million files must not keep the watchdog from the memory of others.
+void Host::walkDisk(const TreeTarget &target)
+{
+    DiskWalk &walk = m_diskWalks[target.kernel];
+    const bool rested = !walk.ended.isValid() || walk.ended.elapsed() >= walk.tookMs * kDiskRest;
+    if (walk.underWay || !rested || (walk.tick > 0 && m_ticks - walk.tick < kDiskEvery))
+        return;
+    walk.underWay = true;
+    walk.tick = m_ticks;
+    m_walker.start([this, target] {
+        const DiskSample sample = sampleDisk(target);
+        // The destructor waits for this thread: `this` is alive here, and gone calls are dropped with it.
+        QMetaObject::invokeMethod(this, [this, sample] { diskSeen(sample); }, Qt::QueuedConnection);
+    });
+}
+
+void Host::diskSeen(const DiskSample &sample)
+{
+    if (const auto walk = m_diskWalks.find(sample.kernel); walk != m_diskWalks.end()) {
+        walk->underWay = false;
+        walk->tookMs = sample.tookMs;
+        walk->ended.start();
+    }
+    if (const auto found = m_kernels.find(sample.kernel); found != m_kernels.end()) {
+        const Shared kernel = found->second;
+        kernel->diskSeen(sample);
+    }
 }
 
 void Host::sampled(const QList<TreeSample> &samples)

@@ -165,7 +165,7 @@ void KernelProcess::sendAnswer(quint64 number, const Result<QByteArray> &result)
     else
         meta.insert(QStringLiteral("error"), result.error().text().left(8000));
     const QByteArray json = QJsonDocument(meta).toJson(QJsonDocument::Compact);
-    m_outgoing.remove(0, std::exchange(m_sent, 0));
+    dropSent();
     m_outgoing += QByteArray::fromStdString(wire::encode(wire::FrameType::Answer, {json.constData(), std::size_t(json.size())},
                                                          {blob.constData(), std::size_t(blob.size())}));
     write();

@@ -257,11 +257,22 @@ void KernelProcess::drainPipes(std::optional<quint64> epoch)
     }
 }
 
+void KernelProcess::dropSent()
+{
+    m_outgoing.remove(0, m_sent);
+    for (HandDown &each : m_handDown)
+        each.at -= m_sent;
+    m_sent = 0;
+}
+
 void KernelProcess::write()
 {
     while (m_sent < m_outgoing.size()) {
-        const ssize_t sent = sendSome(m_channels.control.get(), {m_outgoing.constData() + m_sent, m_outgoing.size() - m_sent},
-                                      std::exchange(m_handDown, {-1, -1}));
+        // A descriptor goes along with the first byte of its own frame, when that goes.
+        const bool now = !m_handDown.empty() && m_handDown.front().at == m_sent;
+        const qsizetype next = std::size_t(now) < m_handDown.size() ? m_handDown[std::size_t(now)].at : m_outgoing.size();
+        const ssize_t sent = sendSome(m_channels.control.get(), {m_outgoing.constData() + m_sent, next - m_sent},
+                                      now ? m_handDown.front().numbers() : std::array<int, 2>{-1, -1});
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0 && errno == EAGAIN) {
@@ -270,10 +281,11 @@ void KernelProcess::write()
         }
         if (sent < 0)
             return; // its death is told by the pidfd
+        if (now && sent > 0)
+            m_handDown.pop_front();
         m_sent += sent;
     }
-    m_outgoing.clear();
-    m_sent = 0;
+    dropSent();
     m_house->poller().change(m_controlWatch, EPOLLIN);
 }
 

@@ -159,6 +159,7 @@ void KernelProcess::bury(Death death)
     poller.forget(std::exchange(m_pidWatch, 0));
     dropAsked();
     dropCheckpoint();
+    m_handDown.clear(); // who reads at the other end is told
     m_dead.start();
     m_house->killTree(*this); // what it left behind
     m_channels.lifeline.reset();

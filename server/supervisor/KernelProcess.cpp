@@ -113,7 +113,7 @@ void KernelProcess::stillborn()
     becomeGone();
 }
 
-TreeTarget KernelProcess::target(bool walkDisk) const
+TreeTarget KernelProcess::target() const
 {
     TreeTarget target;
     target.kernel = m_number;
@@ -130,7 +130,6 @@ TreeTarget KernelProcess::target(bool walkDisk) const
     target.workspace = QFile::encodeName(m_spec.workspace);
     target.scratch = QFile::encodeName(m_spec.scratch);
     target.taskLimit = m_spec.limits.processes;
-    target.walkDisk = walkDisk;
     target.cpuBefore = m_cpuMs;
     target.elapsedMs = m_sampledAt.isValid() ? m_sampledAt.elapsed() : 0;
     target.longestRunMs = std::max(m_longestRun, m_run ? std::max<qint64>(1, m_run->clock.elapsed()) : 0);

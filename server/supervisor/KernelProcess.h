@@ -14,6 +14,8 @@
 #include <QElapsedTimer>
 #include <QPointer>
 #include <QTimer>
+#include <array>
+#include <deque>
 #include <optional>
 
 namespace power::supervisor {
@@ -84,6 +86,7 @@ public:
     void ladder(const QString &cause, const QString &limit, const QString &peak);
     void exitReported(const ExitReport &report);
     void sampled(const TreeSample &sample);
+    void diskSeen(const DiskSample &sample);
     // The answer to KernelHouse::lookForTree: something of the dead kernel's tree still lives.
     void treeSeen(bool left);
 
@@ -115,7 +118,7 @@ public:
     const QString &tier() const { return m_tier; }
     const QJsonObject &timings() const { return m_timings; }
     qint64 memoryBytes() const { return m_memory; }
-    TreeTarget target(bool walkDisk) const;
+    TreeTarget target() const;
     OneShot<Done> goneShot() { return m_gone.pass(); }
     void setOnDeath(std::function<void()> call);
     void setStopping() { m_onDeath = {}; m_stopping = true; }
@@ -133,9 +136,12 @@ private:
         QElapsedTimer clock;
     };
 
+    using Handed = std::array<Fd, 2>; // of a task; without a value: none
+
     OneShot<RunOutcome> begin(wire::FrameType type, const QString &runId, QJsonObject meta, const QByteArray &code,
                               std::chrono::milliseconds timeout, const CancelToken &cancel,
-                              std::function<void(const OutputEvent &)> onOutput);
+                              std::function<void(const OutputEvent &)> onOutput, Handed handed = {});
+    void dropSent();
     RunOutcome goneOutcome() const;
     void onControl(std::uint32_t events);
     void readControl(bool untilEmpty);
@@ -197,7 +203,12 @@ private:
     OutputMerger m_merger;
     QByteArray m_outgoing;
     qsizetype m_sent = 0;
-    std::array<int, 2> m_handDown{-1, -1}; // go along with the first byte of m_outgoing
+    struct HandDown {
+        qsizetype at = 0; // of the byte of m_outgoing that they go along with
+        Handed descriptors;
+        std::array<int, 2> numbers() const { return {descriptors[0].get(), descriptors[1].get()}; }
+    };
+    std::deque<HandDown> m_handDown;
     std::unique_ptr<Run> m_run;
     QTimer m_deadline, m_step, m_quiet, m_pause, m_exitTimer, m_treeTimer, m_copyTimer;
     QElapsedTimer m_dead;

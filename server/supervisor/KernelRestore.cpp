@@ -93,6 +93,7 @@ void KernelProcess::restore(Death death)
     }
     const QByteArray meta = QJsonDocument(QJsonObject{{QStringLiteral("sizes"), sizes}}).toJson(QJsonDocument::Compact);
     m_sent = 0;
+    m_handDown.clear();
     m_outgoing = QByteArray::fromStdString(wire::encode(wire::FrameType::Resume, {meta.constData(), std::size_t(meta.size())},
                                                         {codes.constData(), std::size_t(codes.size())}));
     signalPidfd(m_pidfd, SIGCONT); // user code may have stopped it

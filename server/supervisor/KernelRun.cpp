@@ -3,6 +3,7 @@
 #include "supervisor/Words.h"
 #include <QJsonDocument>
 #include <csignal>
+#include <fcntl.h>
 #include <stdexcept>
 
 namespace power::supervisor {
@@ -50,10 +51,16 @@ OneShot<RunOutcome> KernelProcess::task(TaskRequest request)
 {
     QJsonObject meta = request.arguments;
     meta.insert(QStringLiteral("task"), request.task);
-    m_handDown = {request.descriptor, request.output};
-    OneShot<RunOutcome> shot =
-        begin(wire::FrameType::Task, request.runId, std::move(meta), request.blob, request.timeout, request.cancel, {});
-    m_handDown = {-1, -1};
+    // Of our own: they may wait for their turn after the caller has closed his.
+    Handed handed;
+    const int own[] = {request.descriptor, request.output};
+    for (std::size_t i = 0; i < handed.size(); ++i) {
+        handed[i] = Fd(own[i] >= 0 ? ::fcntl(own[i], F_DUPFD_CLOEXEC, 3) : -1);
+        if (own[i] >= 0 && !handed[i])
+            return settled(refusal(QStringLiteral("OSError"), QStringLiteral("The server has no file descriptors left.")));
+    }
+    OneShot<RunOutcome> shot = begin(wire::FrameType::Task, request.runId, std::move(meta), request.blob, request.timeout, request.cancel, {},
+                                     std::move(handed));
     if (m_run && m_run->id == request.runId)
         m_run->onCall = std::move(request.onCall);
     return shot;
@@ -71,7 +78,8 @@ RunOutcome KernelProcess::goneOutcome() const
 
 OneShot<RunOutcome> KernelProcess::begin(wire::FrameType type, const QString &runId, QJsonObject meta,
                                          const QByteArray &code, std::chrono::milliseconds timeout,
-                                         const CancelToken &cancel, std::function<void(const OutputEvent &)> onOutput)
+                                         const CancelToken &cancel, std::function<void(const OutputEvent &)> onOutput,
+                                         Handed handed)
 {
     if (!isAlive())
         return settled(goneOutcome());
@@ -87,9 +95,12 @@ OneShot<RunOutcome> KernelProcess::begin(wire::FrameType type, const QString &ru
     const QByteArray json = QJsonDocument(meta).toJson(QJsonDocument::Compact);
     try {
         // Behind an answer that the last run did not read to its end.
-        m_outgoing.remove(0, std::exchange(m_sent, 0));
+        dropSent();
+        const qsizetype at = m_outgoing.size();
         m_outgoing += QByteArray::fromStdString(
             wire::encode(type, {json.constData(), std::size_t(json.size())}, {code.constData(), std::size_t(code.size())}));
+        if (handed[0])
+            m_handDown.push_back({at, std::move(handed)});
     } catch (const std::length_error &) {
         return settled(refusal(QStringLiteral("ValueError"),
                                QStringLiteral("The variables sent with the code are above 64 KB: write them to a file instead.")));
@@ -314,17 +325,24 @@ void KernelProcess::sampled(const TreeSample &sample)
              QStringLiteral("%1 processes and threads").arg(limits.processes), QString::number(sample.tasks));
         return;
     }
-    if (sample.diskBytes < 0 || !m_run)
+}
+
+void KernelProcess::diskSeen(const DiskSample &sample)
+{
+    if (m_state != State::Living || sample.pid != m_pid || !m_run)
         return;
+    const KernelLimits &limits = m_spec.limits;
     if (m_diskAtStart < 0)
-        m_diskAtStart = sample.diskBytes;
+        m_diskAtStart = sample.use.bytes;
     const qint64 floor = 128ll << 20;
-    if (limits.diskBytes > 0 && sample.diskBytes > limits.diskBytes) {
+    if (limits.diskBytes > 0 && sample.use.bytes > limits.diskBytes) {
         // Interrupted, not killed at once: the variables may be what is left to save.
-        ladder(QStringLiteral("disk_limit"), wordsOfBytes(limits.diskBytes), wordsOfBytes(sample.diskBytes));
-    } else if (sample.diskFree >= 0 && sample.diskFree < floor && sample.diskBytes > m_diskAtStart + (16ll << 20)) {
+        ladder(QStringLiteral("disk_limit"), wordsOfBytes(limits.diskBytes), wordsOfBytes(sample.use.bytes));
+    } else if (limits.diskBytes > 0 && !sample.use.isWhole()) { // nor may it hide what it has
+        ladder(QStringLiteral("disk_limit"), sample.use.limitInWords(), sample.use.excessInWords());
+    } else if (sample.free >= 0 && sample.free < floor && sample.use.bytes > m_diskAtStart + (16ll << 20)) {
         ladder(QStringLiteral("disk_limit"), QStringLiteral("%1 free on the server").arg(wordsOfBytes(floor)),
-               QStringLiteral("%1 free").arg(wordsOfBytes(sample.diskFree)));
+               QStringLiteral("%1 free").arg(wordsOfBytes(sample.free)));
     }
 }
 

@@ -1,7 +1,7 @@
 #include "supervisor/TreeSampler.h"
 #include "supervisor/CpuPlace.h"
 #include "supervisor/Fd.h"
-#include <QSet>
+#include <QElapsedTimer>
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -15,8 +15,6 @@
 namespace power::supervisor {
 
 namespace {
-constexpr int kMaxWalk = 50'000;  // directory entries of one walk
-constexpr int kMaxDepth = 64;
 constexpr qsizetype kExact = 16; // processes of one tree whose memory is read exactly
 
 struct Process {
@@ -179,51 +177,6 @@ void addCopy(const TreeTarget &target, const MemoryShare &share, qint64 baseline
     sample.memoryBytes += sample.copyBytes;
 }
 
-void walk(int parent, const char *name, int depth, int &budget, qint64 &bytes, QSet<quint64> &linked)
-{
-    const int descriptor = ::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (descriptor < 0)
-        return;
-    DIR *directory = ::fdopendir(descriptor);
-    if (!directory) {
-        ::close(descriptor);
-        return;
-    }
-    while (const dirent *entry = ::readdir(directory)) {
-        if (std::strcmp(entry->d_name, ".") == 0 || std::strcmp(entry->d_name, "..") == 0)
-            continue;
-        if (--budget < 0)
-            break;
-        struct stat facts{};
-        if (::fstatat(descriptor, entry->d_name, &facts, AT_SYMLINK_NOFOLLOW) != 0)
-            continue;
-        if (facts.st_nlink > 1 && !S_ISDIR(facts.st_mode)) { // a file with several names counts once
-            if (linked.contains(facts.st_ino))
-                continue;
-            linked.insert(facts.st_ino);
-        }
-        bytes += qint64(facts.st_blocks) * 512;
-        if (S_ISDIR(facts.st_mode) && depth < kMaxDepth)
-            walk(descriptor, entry->d_name, depth + 1, budget, bytes, linked);
-    }
-    ::closedir(directory);
-}
-
-void addDisk(const TreeTarget &target, TreeSample &sample)
-{
-    int budget = kMaxWalk;
-    QSet<quint64> linked;
-    sample.diskBytes = 0;
-    for (const QByteArray &path : {target.workspace, target.scratch}) {
-        if (!path.isEmpty())
-            walk(AT_FDCWD, path.constData(), 0, budget, sample.diskBytes, linked);
-    }
-    sample.diskPartial = budget < 0;
-    struct statvfs system{};
-    if (!target.workspace.isEmpty() && ::statvfs(target.workspace.constData(), &system) == 0)
-        sample.diskFree = qint64(system.f_bavail) * qint64(system.f_frsize);
-}
-
 // Where sessions share /dev/shm, what their users keep there is memory that no process of theirs need have mapped.
 QHash<quint32, qint64> keptInSharedMemory()
 {
@@ -270,8 +223,6 @@ QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline,
         TreeSample sample;
         sample.kernel = target.kernel;
         sample.pid = target.pid;
-        if (target.walkDisk)
-            addDisk(target, sample);
         samples.append(sample);
     }
     const QList<Process> processes = allProcesses();
@@ -320,6 +271,24 @@ QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline,
     }
     meter.forgetOthers();
     return samples;
+}
+
+DiskSample sampleDisk(const TreeTarget &target)
+{
+    QElapsedTimer clock;
+    clock.start();
+    DiskSample sample;
+    sample.kernel = target.kernel;
+    sample.pid = target.pid;
+    for (const QByteArray &path : {target.workspace, target.scratch}) {
+        if (!path.isEmpty())
+            sample.use.add(AT_FDCWD, path.constData());
+    }
+    struct statvfs system{};
+    if (!target.workspace.isEmpty() && ::statvfs(target.workspace.constData(), &system) == 0)
+        sample.free = qint64(system.f_bavail) * qint64(system.f_frsize);
+    sample.tookMs = clock.elapsed();
+    return sample;
 }
 
 QList<pid_t> treeProcesses(const TreeTarget &target)

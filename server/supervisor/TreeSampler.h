@@ -1,5 +1,6 @@
 // What the process trees of the sessions use, read from /proc and from their directories.
 #pragma once
+#include "base/DiskUse.h"
 #include "supervisor/MemoryMeter.h"
 #include <QByteArray>
 #include <QHash>
@@ -19,7 +20,6 @@ struct TreeTarget {
     bool ownUid = false;    // the uid belongs to this session alone: every process of it counts
     QByteArray workspace, scratch;
     int taskLimit = 0;      // trees at it are only counted: they are about to be ended
-    bool walkDisk = false;
     bool skipMemory = false; // too early to count it
     // For the session's place on the processors, see CpuPlace.h: since the last sample of this `pid`.
     qint64 cpuBefore = -1;  // TreeSample::cpuMs of that; -1: there was none
@@ -34,11 +34,17 @@ struct TreeSample {
     qint64 copyBytes = 0;   // of them: what would be free without the copy
     int processes = 0;      // living ones
     int tasks = 0;          // with their threads: what RLIMIT_NPROC counts
-    qint64 diskBytes = -1;  // -1: not asked for
-    qint64 diskFree = -1;   // of the file system; -1: not asked for
-    bool diskPartial = false;
     qint64 cpuMs = 0;       // that its processes have run, and that the kernel has waited to run
     int nice = 0;           // the session's now
+};
+
+// What a session's directories take.
+struct DiskSample {
+    quint64 kernel = 0;
+    pid_t pid = 0;         // of the target, when the sample was asked for
+    DiskUse use;
+    qint64 free = -1;      // of the file system; -1: unknown
+    qint64 tookMs = 0;
 };
 
 // One pass over /proc for all targets, and their places on the processors set anew: about 20 us per process of the machine,
@@ -46,6 +52,9 @@ struct TreeSample {
 // baseline: private bytes that a fresh kernel shares with the zygote, subtracted where only estimates can be read.
 // Thread: any, one at a time with the same meter; called off the event loop.
 QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline, MemoryMeter &meter);
+
+// Up to 2 s for the largest trees (DiskUse): apart from the passes over /proc, which watch the memory. Thread: any.
+DiskSample sampleDisk(const TreeTarget &target);
 
 // Process ids of the living (not zombie) processes of one target. Thread: any.
 QList<pid_t> treeProcesses(const TreeTarget &target);

@@ -42,6 +42,12 @@ public:
             m_total += bytes.size();
             if (m_total > m_context->most())
                 return tooLarge(*m_context, QStringLiteral("The form's files are too large"));
+            if (m_total > m_roomUntil) { // others write too: asked again and again
+                const Result<Done> room = m_context->resumable.roomFor(kRoomAtOnce);
+                if (!room)
+                    return room;
+                m_roomUntil = m_total + kRoomAtOnce;
+            }
             return m_content->append(bytes);
         }
         if (m_field.size() + bytes.size() > mostField)
@@ -70,7 +76,8 @@ private:
     FormPart m_part;
     QByteArray m_field;
     std::shared_ptr<SpoolFile> m_content;
-    qint64 m_total = 0;
+    static constexpr qint64 kRoomAtOnce = 8 << 20;
+    qint64 m_total = 0, m_roomUntil = 0;
 };
 
 struct Form {

@@ -40,6 +40,15 @@ qint64 freeBytes(const QString &directory)
         return -1;
     return qint64(facts.f_bavail) * qint64(facts.f_frsize);
 }
+
+Result<Done> roomIn(const QString &directory, qint64 reserve, qint64 bytes)
+{
+    const qint64 free = freeBytes(directory);
+    if (free < 0 || free - reserve >= bytes)
+        return Done{};
+    return fail(ErrorCode::Unavailable, QStringLiteral("The server's disk has no room for an upload of %1 bytes.").arg(bytes),
+                QStringLiteral("Tell the administrator."));
+}
 } // namespace
 
 QJsonObject TusUpload::toJson() const
@@ -157,10 +166,21 @@ Result<Done> TusUploads::start()
     return Done{};
 }
 
+Result<Done> TusUploads::roomFor(qint64 bytes) const
+{
+    return roomIn(m_config.directory, m_config.freeReserve, bytes);
+}
+
 QCoro::Task<Result<TusTurnPtr>> TusUploads::create(TusUpload upload)
 {
     sweep();
     const auto open = std::count_if(m_entries.cbegin(), m_entries.cend(), [](const auto &entry) { return !entry->upload.delivered; });
+    const auto own = std::count_if(m_entries.cbegin(), m_entries.cend(), [&upload](const auto &entry) {
+        return !entry->upload.delivered && entry->upload.principal == upload.principal;
+    });
+    if (own >= m_config.mostOfOne)
+        co_return fail(ErrorCode::Busy, QStringLiteral("%1 of your uploads are unfinished already; that is the most for one caller.").arg(own),
+                       QStringLiteral("Finish or delete some of them, or try again when they have expired."));
     if (m_entries.size() >= m_config.mostKept)
         forgetOldestDelivered();
     if (open >= m_config.mostOpen || m_entries.size() >= m_config.mostKept)
@@ -176,10 +196,9 @@ QCoro::Task<Result<TusTurnPtr>> TusUploads::create(TusUpload upload)
     using File = std::shared_ptr<SpoolFile>;
     std::function<Result<File>()> work = [entry, part = pathOf(upload.id, ".part"), record = pathOf(upload.id, ".json"),
                                           reserve = m_config.freeReserve, directory = m_config.directory]() -> Result<File> {
-        const qint64 free = freeBytes(directory);
-        if (free >= 0 && free - reserve < entry->upload.length)
-            return fail(ErrorCode::Unavailable, QStringLiteral("The server's disk has no room for an upload of %1 bytes.").arg(entry->upload.length),
-                        QStringLiteral("Tell the administrator."));
+        const Result<Done> room = roomIn(directory, reserve, entry->upload.length);
+        if (!room)
+            return Unexpected<Error>{room.error()};
         auto file = SpoolFile::create(part);
         if (!file)
             return Unexpected<Error>{file.error()};

@@ -72,6 +72,7 @@ public:
         QString directory;
         std::chrono::seconds life{24 * 3600};
         int mostOpen = 1000;       // unfinished ones
+        int mostOfOne = 250;       // of them of one principal: nobody takes the places of all
         int mostKept = 20'000;     // those and the records of delivered ones
         qint64 freeReserve = 256 << 20; // bytes of the disk that are left alone
     };
@@ -80,6 +81,8 @@ public:
     // Reads what is there; blocks. Error: Unavailable.
     Result<Done> start();
     const QString &directory() const { return m_config.directory; }
+    // What is received beside the resumable uploads leaves the same reserve. Error: Unavailable. Thread: any.
+    Result<Done> roomFor(qint64 bytes) const;
 
     // Durable when it resolves; the id is new. Errors: Unavailable (disk; no room for its length), Busy (too many).
     QCoro::Task<Result<TusTurnPtr>> create(TusUpload upload);

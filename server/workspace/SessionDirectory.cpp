@@ -1,9 +1,9 @@
 #include "workspace/SessionDirectory.h"
+#include "base/DiskUse.h"
 #include "workspace/Beneath.h"
 #include "workspace/FileWriter.h"
 #include "workspace/Names.h"
 #include "workspace/Walk.h"
-#include <QSet>
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
@@ -151,21 +151,33 @@ QList<FileFacts> SessionDirectory::list(int most) const
 
 qint64 SessionDirectory::bytesOnDisk() const
 {
-    qint64 blocks = 0;
-    QSet<quint64> linked;
+    DiskUse use;
+    use.add(m_places->workspace.get(), ".");
+    use.add(m_places->scratch.get(), ".");
+    return use.isWhole() ? use.bytes : -1;
+}
+
+QStringList SessionDirectory::leftOut(int most) const
+{
+    QStringList names;
+    const auto isHidden = [](const QByteArray &path) { return isHiddenName(path.constData() + path.lastIndexOf('/') + 1); };
+    const auto tell = [&names, most](const QByteArray &path, const char *ending) {
+        if (!path.endsWith("__pycache__") && names.size() < most) names << QString::fromUtf8(path) + QLatin1String(ending);
+    };
     WalkVisitor visitor;
     visitor.everything = true;
-    visitor.file = [&](const QByteArray &, const struct stat &facts) {
-        if (facts.st_nlink > 1) {
-            if (linked.contains(quint64(facts.st_ino))) return true;
-            linked.insert(quint64(facts.st_ino));
-        }
-        blocks += facts.st_blocks;
-        return true;
+    visitor.directory = [&](const QByteArray &path, int, const struct stat &) {
+        if (path.isEmpty() || !isHidden(path)) return true;
+        tell(path, "/");
+        return false;
+    };
+    visitor.file = [&](const QByteArray &path, const struct stat &facts) {
+        if (!S_ISREG(facts.st_mode) || isHidden(path)) tell(path, "");
+        return names.size() < most;
     };
     walk(m_places->workspace.get(), {}, visitor);
-    walk(m_places->scratch.get(), {}, visitor);
-    return blocks * 512;
+    names.sort();
+    return names;
 }
 
 } // namespace power::workspace

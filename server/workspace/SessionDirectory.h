@@ -32,6 +32,7 @@ public:
     Result<Done> remove(const QString &path) override;
     QList<FileFacts> list(int most) const override;
     qint64 bytesOnDisk() const override;
+    QStringList leftOut(int most) const override;
     void beginChanges() override { m_tracker->begin(); }
     Changes takeChanges() override { return m_tracker->take(); }
     std::shared_ptr<Workspace> apart(quint32 uid) const override;

@@ -78,7 +78,10 @@ public:
     // Regular files sorted by path; at most `most`. Names starting with a dot, __pycache__, names that are no
     // UTF-8 and what lies deeper than 64 directories are left out, here and in the changes.
     virtual QList<FileFacts> list(int most = 10'000) const = 0;
-    // Blocks in use, hidden files and /tmp included, hard links once.
+    // What list() passes over, to be told where files are carried: hidden files and directories (these with a "/" behind
+    // them, for all that is below), links, pipes and sockets; not __pycache__. At most `most`, sorted.
+    virtual QStringList leftOut(int most) const = 0;
+    // Blocks in use, hidden files and /tmp included, hard links once. -1: a tree that is too large to be counted (DiskUse).
     virtual qint64 bytesOnDisk() const = 0;
 
     // Change detection by inotify, so that a run costs what it touched: begin before a cell, take after it:

@@ -1,7 +1,12 @@
 // Ids, Expected, cancellation and the one awaitable everything else waits with.
+#include "base/DiskUse.h"
 #include "base/Ids.h"
 #include "base/OneShot.h"
+#include <QTemporaryDir>
 #include <QTest>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 using namespace power;
 using namespace std::chrono_literals;
@@ -57,6 +62,47 @@ private Q_SLOTS:
         QCOMPARE(seen, QStringLiteral("cancelled"));
         auto d = waiting(OneShot<int>(), source.token(), seen = QString());
         QCOMPARE(seen, QStringLiteral("cancelled"));
+    }
+
+    // Neither depth nor number hides what a tree takes.
+    void diskUse()
+    {
+        QTemporaryDir place;
+        const auto nest = [](int at, int levels) { // by steps, because a path this long cannot be named
+            int inner = ::dup(at);
+            for (int i = 0; i < levels; ++i) {
+                const bool made = ::mkdirat(inner, "d", 0700) == 0;
+                const int next = ::openat(inner, "d", O_RDONLY | O_DIRECTORY);
+                ::close(inner);
+                inner = next;
+                if (!made)
+                    break;
+            }
+            return inner;
+        };
+        const auto use = [&place] {
+            DiskUse made;
+            made.add(AT_FDCWD, place.path().toLocal8Bit().constData());
+            return made;
+        };
+        const int top = ::open(place.path().toLocal8Bit().constData(), O_RDONLY | O_DIRECTORY);
+        const int deep = nest(top, 200);
+        const int file = ::openat(deep, "file", O_WRONLY | O_CREAT, 0600);
+        const QByteArray megabytes(4 << 20, 'x');
+        QCOMPARE(::write(file, megabytes.constData(), size_t(megabytes.size())), ssize_t(megabytes.size()));
+        QVERIFY(::linkat(deep, "file", top, "again", 0) == 0); // one file
+        for (int i = 0; i < 60'000; ++i)
+            QVERIFY(::symlinkat("x", top, QByteArray::number(i).constData()) == 0);
+        DiskUse counted = use();
+        QVERIFY(counted.isWhole());
+        QCOMPARE(counted.entries, 200 + 2 + 60'000);
+        QVERIFY2(counted.bytes >= 4 << 20 && counted.bytes < 8 << 20, QByteArray::number(counted.bytes).constData());
+        const int deeper = nest(deep, 100);
+        counted = use();
+        QVERIFY(counted.tooDeep && !counted.isWhole());
+        QCOMPARE(counted.limitInWords(), QStringLiteral("256 levels of directories"));
+        for (const int each : {file, deeper, deep, top})
+            ::close(each);
     }
 };
 

@@ -171,6 +171,72 @@ private Q_SLOTS:
         m_store.reset();
     }
 
+    // A named one that fails, or that a crash ends, leaves the one before: its variables with its files.
+    void bothOrNeither_data()
+    {
+        QTest::addColumn<bool>("inDatabase");
+        QTest::newRow("disk") << false;
+        QTest::newRow("database") << true;
+    }
+    void bothOrNeither()
+    {
+        QFETCH(bool, inDatabase);
+        if (inDatabase && !m_database.isUp())
+            QCOMPARE(m_database.start(), QString());
+        QTemporaryDir place;
+        const QString kept = place.filePath(QStringLiteral("kept"));
+        const auto open = [&] {
+            return inDatabase ? SnapshotStore::inDatabase(kept, *m_database, 0) : SnapshotStore::onDisk(kept, 0);
+        };
+        m_store = open();
+        const auto all = workspace::Workspaces::open(place.filePath(QStringLiteral("spaces")));
+        QVERIFY(all);
+        const std::shared_ptr<workspace::Workspace> space = *(*all)->openSession({}, QStringLiteral("both"));
+        const auto write = [&](const QByteArray &text) {
+            QFile file(space->hostPath() + QStringLiteral("/a.txt"));
+            return file.open(QIODevice::WriteOnly) && file.write(text) == text.size();
+        };
+        const SnapshotKey latest{QStringLiteral("owner"), QStringLiteral("both"), {}}, good{QStringLiteral("owner"), QStringLiteral("both"), QStringLiteral("good")};
+        const auto keep = [&](const SnapshotKey &from, qint64 limit) {
+            return aside<int>([&, from, limit] { return m_store->keep(from, good, *space, limit); });
+        };
+        const auto backIs = [&](const QByteArray &text) {
+            const Result<QStringList> back = aside<QStringList>([&] { return m_store->putFilesBack(good, *space); });
+            QFile file(space->hostPath() + QStringLiteral("/a.txt"));
+            return back && back->size() == 1 && file.open(QIODevice::ReadOnly) && file.readAll() == text;
+        };
+        QVERIFY(put(latest, 1000) && write("first"));
+        const Result<int> first = keep(latest, kMb);
+        QVERIFY2(first && *first == 1, first ? "" : qPrintable(first.error().text()));
+        const auto facts = aside<SnapshotFacts>([&] { return m_store->facts(good); });
+        QVERIFY(facts && facts->about.value(QStringLiteral("files")).toInt() == 1);
+        // No variables to go with the files; too much.
+        QVERIFY(write("second"));
+        QVERIFY(!keep({QStringLiteral("owner"), QStringLiteral("nobody"), {}}, kMb));
+        QVERIFY(!keep(latest, 3));
+        QVERIFY(backIs("first"));
+        // What a crash left of another one goes.
+        const QString left = kept + QStringLiteral("/owner/both/files-good~01234567");
+        QVERIFY(QDir().mkpath(left));
+        m_store.reset();
+        m_store = open();
+        QVERIFY(inDatabase || !QDir(left).exists());
+        QVERIFY(backIs("first"));
+        QVERIFY(write("second") && put(latest, 2000));
+        QVERIFY(keep(latest, kMb));
+        QVERIFY(backIs("second"));
+        QVERIFY(aside<Done>([&]() -> Result<Done> {
+            const auto opened = m_store->open(good);
+            return opened && opened->facts.size == 2000 ? Result<Done>(Done{}) : fail(ErrorCode::Internal, QStringLiteral("other variables"));
+        }));
+        QCOMPARE(QDir(kept + QStringLiteral("/owner/both")).entryList({QStringLiteral("files-*")}).size(), inDatabase ? (QDir(left).exists() ? 1 : 0) : 1);
+        QVERIFY(aside<Done>([&]() -> Result<Done> {
+            m_store->remove(good);
+            return Done{};
+        }));
+        m_store.reset();
+    }
+
     // All files of a session belong to what is kept of it.
     void manyFiles()
     {
@@ -183,9 +249,12 @@ private Q_SLOTS:
             QFile file(space->hostPath() + QStringLiteral("/%1").arg(i));
             QVERIFY(file.open(QIODevice::WriteOnly));
         }
-        const auto store = SnapshotStore::onDisk(place.filePath(QStringLiteral("kept")), 0);
-        const Result<int> kept = store->keepFiles({QStringLiteral("owner"), QStringLiteral("many"), QStringLiteral("good")}, *space, kMb);
+        m_store = SnapshotStore::onDisk(place.filePath(QStringLiteral("kept")), 0);
+        const SnapshotKey latest{QStringLiteral("owner"), QStringLiteral("many"), {}};
+        QVERIFY(put(latest, 1000));
+        const Result<int> kept = m_store->keep(latest, {QStringLiteral("owner"), QStringLiteral("many"), QStringLiteral("good")}, *space, kMb);
         QVERIFY(kept);
+        m_store.reset();
         QCOMPARE(*kept, files);
     }
 

@@ -6,6 +6,8 @@
 #include <QEventLoop>
 #include <QTemporaryDir>
 #include <QTest>
+#include <cerrno>
+#include <csignal>
 #include <optional>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -61,7 +63,19 @@ inline HostConfig config(const QString &spool)
 
 // Rig: one host and as many sessions as a test wants, each with a workspace and a uid of its own.
 struct Rig {
-    QTemporaryDir directory{QStringLiteral("/tmp/power-rig-XXXXXX")};
+    // Named by the process. What one left that was killed (by a time limit) or ended by exit (an unknown test's name) goes.
+    static QString sweptPlace()
+    {
+        const QString prefix = QStringLiteral("power-rig-");
+        for (const QString &left : QDir(QStringLiteral("/tmp")).entryList({prefix + u'*'}, QDir::Dirs)) {
+            const int pid = left.section(u'-', 2, 2).toInt();
+            if (pid > 0 && ::kill(pid, 0) != 0 && errno == ESRCH)
+                QDir(QStringLiteral("/tmp/") + left).removeRecursively();
+        }
+        return QStringLiteral("/tmp/%1%2-XXXXXX").arg(prefix).arg(::getpid());
+    }
+
+    QTemporaryDir directory{sweptPlace()};
     std::unique_ptr<KernelHost> host;
     quint32 nextUid = 150'000 + quint32(::getpid() % 1000) * 100;
     int sessions = 0;

@@ -175,6 +175,37 @@ private Q_SLOTS:
         QCOMPARE(result(*kernel, "x"), QByteArray("5"));
     }
 
+    // A task that waits for the fork of what was just restored has its descriptor all the same.
+    void taskBehindARestoration()
+    {
+        auto kernel = m_rig.spawn();
+        QVERIFY(protect(*kernel, "x = 41"));
+        QFile file(m_rig.directory.filePath(QStringLiteral("state")));
+        QVERIFY(file.open(QIODevice::ReadWrite));
+        SnapshotOrder order;
+        order.take = [&file](QByteArrayView bytes) -> Result<Done> {
+            file.write(bytes.data(), bytes.size());
+            return Done{};
+        };
+        const Result<SnapshotSummary> summary = await(kernel->snapshot(std::move(order)));
+        QVERIFY(summary && file.flush());
+        for (int round = 0; round < 3; ++round) {
+            QVERIFY(protect(*kernel, "x = 1"));
+            QVERIFY(run(*kernel, "import os\nos._exit(1)").restored.has_value());
+            TaskRequest request;
+            request.runId = QStringLiteral("behind%1").arg(round);
+            request.task = QStringLiteral("restore");
+            request.arguments = {{QStringLiteral("offset"), 0}, {QStringLiteral("size"), file.size()},
+                                 {QStringLiteral("count"), 1}, {QStringLiteral("branch"), false}};
+            request.descriptor = ::dup(file.handle());
+            auto task = kernel->task(std::move(request)); // the caller's own is closed while the task waits
+            ::close(request.descriptor);
+            const RunOutcome outcome = await(std::move(task));
+            QVERIFY2(outcome.status == RunStatus::Ok, describe(outcome));
+            QCOMPARE(result(*kernel, "x"), QByteArray("41"));
+        }
+    }
+
     void codeThatKillsItsCheckpoint()
     {
         auto kernel = m_rig.spawn();

@@ -107,6 +107,13 @@ private Q_SLOTS:
                                                  "    for i in range(40): f.write(b'x' * 1000000)\n    f.flush()\n"
                                                  "import time; time.sleep(60)")
                                    << QByteArray("disk_limit") << 3000;
+        QTest::newRow("full disk, deep down") << QByteArray("import os, time\nfor n in range(100):\n    os.mkdir('d'); os.chdir('d')\n"
+                                                            "for n in range(20):\n"
+                                                            "    with open(f'big{n}', 'wb') as f:\n        for i in range(40): f.write(b'x' * 1000000)\n"
+                                                            "time.sleep(60)")
+                                              << QByteArray("disk_limit") << 3000;
+        QTest::newRow("too deep") << QByteArray("import os, time\nfor n in range(300):\n    os.mkdir('d'); os.chdir('d')\ntime.sleep(60)")
+                                  << QByteArray("disk_limit") << 3000;
         QTest::newRow("closed channel") << QByteArray("import os, time\nfor fd in range(3, 64):\n    try: os.close(fd)\n"
                                                       "    except OSError: pass\ntime.sleep(60)")
                                         << QByteArray("protocol") << 0;

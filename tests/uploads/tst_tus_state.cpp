@@ -6,6 +6,7 @@
 #include <QFile>
 #include <QTemporaryDir>
 #include <QTest>
+#include <limits>
 
 using namespace power;
 using namespace power::uploads;
@@ -32,6 +33,8 @@ private Q_SLOTS:
     void exclusive();
     void handedToNobody();
     void manyDelivered();
+    void shares();
+    void room();
     void headers();
 
 private:
@@ -140,6 +143,45 @@ void TestTusState::manyDelivered()
     QVERIFY(a && b && c);
     const Result<TusTurnPtr> none = storage::test::await(uploads.create(sample(1)));
     QVERIFY(!none && none.error().message.startsWith(u"3 uploads"));
+}
+
+// One caller leaves places to the others.
+void TestTusState::shares()
+{
+    QTemporaryDir directory;
+    TusUploads::Config limits = config(directory);
+    limits.mostOpen = 5;
+    limits.mostOfOne = 3;
+    TusUploads uploads(limits);
+    QVERIFY(uploads.start().ok());
+    const auto begin = [&uploads](const char *who) {
+        TusUpload upload = sample(10);
+        upload.principal = QLatin1String(who);
+        return storage::test::await(uploads.create(upload));
+    };
+    for (int i = 0; i < 3; ++i)
+        QVERIFY(begin("one").ok());
+    const auto fourth = begin("one");
+    QVERIFY(!fourth && fourth.error().code == ErrorCode::Busy && fourth.error().message.contains(u"3 of your uploads"));
+    QVERIFY(begin("two").ok() && begin("two").ok());
+    const auto sixth = begin("three"); // of all together
+    QVERIFY(!sixth && sixth.error().code == ErrorCode::Busy);
+}
+
+// Resumable uploads and forms leave the same reserve.
+void TestTusState::room()
+{
+    QTemporaryDir directory;
+    TusUploads::Config limits = config(directory);
+    {
+        TusUploads uploads(limits);
+        QVERIFY(uploads.start().ok() && uploads.roomFor(1).ok());
+    }
+    limits.freeReserve = std::numeric_limits<qint64>::max() / 2;
+    TusUploads uploads(limits);
+    QVERIFY(uploads.start().ok());
+    QVERIFY(!uploads.roomFor(1));
+    QVERIFY(!made(uploads, 1));
 }
 
 void TestTusState::exclusive()

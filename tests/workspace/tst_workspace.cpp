@@ -376,6 +376,20 @@ private Q_SLOTS:
             QCOMPARE(get(*space, facts.path), want.value(facts.path));
     }
 
+    void leftOut()
+    {
+        auto space = session(QStringLiteral("left"));
+        const QString root = space->hostPath() + u'/';
+        for (const char *name : {"b", "a/b", ".env", "a/.git/config", "a/.git/HEAD", "__pycache__/x"}) {
+            QDir().mkpath((root + QLatin1String(name)).section(u'/', 0, -2));
+            QFile file(root + QLatin1String(name));
+            QVERIFY(file.open(QIODevice::WriteOnly));
+        }
+        QVERIFY(::symlink("b", (root + QStringLiteral("link")).toLocal8Bit().constData()) == 0);
+        QCOMPARE(space->leftOut(50), (QStringList{QStringLiteral(".env"), QStringLiteral("a/.git/"), QStringLiteral("link")}));
+        QCOMPARE(space->leftOut(2).size(), 2);
+    }
+
     void listsAndMeasures()
     {
         const auto space = session(QStringLiteral("a"));
