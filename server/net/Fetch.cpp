@@ -163,9 +163,15 @@ QCoro::Task<Result<FetchResult>> fetchAll(Plan plan, FetchRequest request)
     bool begun = false; // something of the body came
     qint64 most = 0;
     int vain = 0; // attempts in a row that brought nothing new
+    HopResult last; // that broke off
     for (int attempt = 0;; ++attempt) {
         Result<HopResult> hop = co_await fetchOnce(plan, request, start, &result.finalUrl);
         if (!hop && (!begun || !mayPass(hop.error()))) co_return Unexpected<Error>{hop.error()};
+        if (hop && hop->nothingMore) {
+            hop->status = last.status;
+            hop->contentType = last.contentType;
+            hop->disposition = last.disposition;
+        }
         if (hop && !hop->broken) {
             result.status = hop->status;
             result.contentType = hop->contentType;
@@ -180,6 +186,7 @@ QCoro::Task<Result<FetchResult>> fetchAll(Plan plan, FetchRequest request)
             vain = hop->bytes > most ? 0 : vain + 1;
             most = qMax(most, hop->bytes);
             start = hop->start;
+            last = *hop;
         } else {
             ++vain;
             if (hop.error().details.value(QStringLiteral("http_status")).toInt() == 416) start = {}; // it changed

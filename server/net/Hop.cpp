@@ -160,7 +160,7 @@ void Hop::breakOff(Error problem)
 {
     m_result.broken = true;
     m_result.problem = std::move(problem);
-    if (!m_validator.isEmpty()) m_result.start = {m_result.bytes, m_validator};
+    if (!m_validator.isEmpty()) m_result.start = {m_result.bytes, m_validator, m_whole};
     end(m_result);
 }
 
@@ -204,7 +204,13 @@ void Hop::begin()
     m_result.bytes = goesOn ? m_start.from : 0;
     m_validator = m_inflater ? QByteArray() : validatorOf(*m_reply);
     m_expected = announced < 0 ? -1 : m_result.bytes + announced;
-    if (goesOn) m_expected = qMax(m_expected, wholeOf(m_reply->rawHeader("Content-Range")));
+    m_whole = m_expected;
+    if (goesOn) { // "bytes 100-199/*" is no end either
+        const qint64 told = wholeOf(m_reply->rawHeader("Content-Range"));
+        m_whole = told >= 0 ? told : m_start.whole;
+        m_open = m_whole < 0;
+        m_expected = qMax(m_expected, m_whole);
+    }
     if (qMax(m_result.bytes, m_expected) > m_request.maxBytes) return end(tooLarge(m_request.maxBytes));
     if (goesOn || !m_request.onBegin) return;
     FetchedHead head;
@@ -288,6 +294,12 @@ void Hop::conclude()
                         QStringLiteral("%1 gave no answer: %2.").arg(host, m_reply->errorString()),
                         QStringLiteral("Check the URL.")));
     }
+    // Asked for what follows a part without a total: there is nothing, so that was all of it.
+    if (m_result.status == 416 && m_start.from > 0 && wholeOf(m_reply->rawHeader("Content-Range")) == m_start.from) {
+        m_result.nothingMore = true;
+        m_result.bytes = m_start.from;
+        return end(m_result);
+    }
     if (m_result.status < 200 || m_result.status >= 300) {
         const QString body = QString::fromUtf8(m_errorBody).simplified().left(300);
         return end(fail(ErrorCode::Upstream,
@@ -310,6 +322,9 @@ void Hop::conclude()
                      .arg(cut ? QStringLiteral("the compressed data ends early")
                           : early ? QStringLiteral("%1 were announced").arg(m_expected) : m_reply->errorString()),
                  QStringLiteral("Try again.")).error);
+    if (m_open)
+        return breakOff(fail(ErrorCode::Upstream, QStringLiteral("%1 does not say whether its %2 bytes are all.").arg(host).arg(m_result.bytes),
+                             QStringLiteral("Try again.")).error);
     end(m_result);
 }
 

@@ -14,6 +14,7 @@ namespace power::net
 struct HopStart {
     qint64 from = 0;
     QByteArray validator; // strong ETag or Last-Modified, for If-Range
+    qint64 whole = -1;    // bytes of the whole body, when some answer told
 };
 
 struct HopResult {
@@ -24,6 +25,7 @@ struct HopResult {
     Error problem;            // why, when unreachable or broken
     QByteArray contentType, disposition;
     HopStart start;           // for the rest of a broken body; from 0: it must begin anew
+    bool nothingMore = false; // what is there already was all
     qint64 bytes = 0;         // of the whole body so far
 };
 
@@ -65,7 +67,9 @@ private:
     const HopStart m_start;
     const std::chrono::steady_clock::time_point m_deadline;
     QByteArray m_validator;
-    qint64 m_expected = -1; // bytes of the whole body, when announced
+    qint64 m_expected = -1; // bytes of this answer and what is before it, when announced
+    qint64 m_whole = -1;    // of all
+    bool m_open = false;    // a part that does not say whether more follows
     bool m_sent = false, m_headers = false, m_ended = false;
     bool m_handing = false;  // a piece is with the sink
     bool m_finished = false; // the network has nothing more

@@ -616,6 +616,38 @@ private Q_SLOTS:
         QCOMPARE(m_body, QByteArray("halfrest"));
         QCOMPARE(got->bytes, 8);
     }
+    // "bytes 4-5/*" says neither how much there is nor that this was all of it.
+    void partsWithoutATotal_data()
+    {
+        QTest::addColumn<bool>("lengthFirst");
+        QTest::newRow("the first answer told its length") << true;
+        QTest::newRow("none did: the answer is that nothing follows") << false;
+    }
+    void partsWithoutATotal()
+    {
+        QFETCH(bool, lengthFirst);
+        m_server->answer = [&](const QByteArray &, QTcpSocket *socket) {
+            const QByteArray head = m_server->requests.last();
+            if (!head.contains("Range: bytes=")) {
+                socket->write("HTTP/1.1 200 OK\r\nETag: \"1\"\r\nContent-Type: text/csv\r\n");
+                socket->write(lengthFirst ? "Content-Length: 8\r\n\r\nhalf" : "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
+                socket->disconnectFromHost();
+            } else if (head.contains("bytes=4-")) {
+                say(socket, "206 Partial Content\r\nETag: \"1\"\r\nContent-Type: text/csv\r\nContent-Range: bytes 4-5/*", "re");
+            } else if (head.contains("bytes=6-")) {
+                say(socket, "206 Partial Content\r\nETag: \"1\"\r\nContent-Type: text/csv\r\nContent-Range: bytes 6-7/*", "st");
+            } else {
+                say(socket, "416 Range Not Satisfiable\r\nContent-Type: text/html\r\nContent-Range: bytes */8", "nothing");
+            }
+        };
+        const auto got = run(request(m_server->url("/x.csv")));
+        QVERIFY2(got.ok(), got ? "" : qPrintable(got.error().text()));
+        QCOMPARE(m_body, QByteArray("halfrest"));
+        QCOMPARE(got->bytes, 8);
+        QCOMPARE(got->contentType, QByteArray("text/csv"));
+        QCOMPARE(got->status, 206);
+        QVERIFY2(m_server->requests.size() <= 6, QByteArray::number(m_server->requests.size()).constData());
+    }
     // An address that is silent is not the only one.
     void silentAddress()
     {
