@@ -1,4 +1,5 @@
 #include "files/DiskContents.h"
+#include "base/Durable.h"
 #include "base/Ids.h"
 #include <QDir>
 #include <QDirIterator>
@@ -18,12 +19,6 @@ using workspace::Descriptor;
 
 namespace
 {
-bool syncDirectory(const QByteArray &path)
-{
-    const Descriptor directory(::open(path.constData(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    return directory.get() >= 0 && ::fsync(directory.get()) == 0;
-}
-
 // made: set when it was not there; its name is durable only after its parent was synced.
 bool ensureDirectory(const QByteArray &path, bool *made)
 {
@@ -79,7 +74,7 @@ Result<Done> DiskContents::start()
     for (const QString &left : QDir(temporary).entryList(QDir::Files | QDir::Hidden))
         QFile::remove(temporary + u'/' + left);
     const QByteArray path = m_directory.toUtf8();
-    if (::access(path.constData(), W_OK) != 0 || !syncDirectory(path))
+    if (::access(path.constData(), W_OK) != 0 || !syncDirectory(m_directory))
         return diskError(
             QStringLiteral("The directory for stored files \"%1\" cannot be written").arg(m_directory));
     m_bytes = 0;
@@ -152,13 +147,17 @@ Result<Done> DiskContents::place(const QByteArray &temporary, int fd, KeptConten
     const std::lock_guard lock(m_placing);
     if (isPresent()) {
         ::utimensat(AT_FDCWD, path.constData(), nullptr, 0);
-        return syncDirectory(second) ? Result<Done>(Done{}) : diskError(what);
+        return syncDirectory(QFile::decodeName(second)) ? Result<Done>(Done{}) : diskError(what);
     }
     // Deleted by drop() between the two looks: the temporary file has not been synced yet.
     const bool directories = ensureDirectory(first, &made) && ensureDirectory(second, &made);
-    if (!directories || ::fsync(fd) != 0 || ::rename(temporary.constData(), path.constData()) != 0 ||
-        !syncDirectory(second) || (made && (!syncDirectory(first) || !syncDirectory(root))))
-        return diskError(what);
+    if (!directories || ::fsync(fd) != 0 || ::rename(temporary.constData(), path.constData()) != 0) return diskError(what);
+    const auto syncAll = [&](const QByteArray &each) { return syncDirectory(QFile::decodeName(each)); };
+    if (!syncAll(second) || (made && (!syncAll(first) || !syncAll(root)))) {
+        const Unexpected<Error> failure = diskError(what);
+        ::unlink(path.constData()); // else the next one takes it for stored: its sync would succeed
+        return failure;
+    }
     content->isNew = true;
     m_bytes += content->size;
     return Done{};

@@ -1,5 +1,6 @@
 // The files that belong to a named snapshot, as files.
 #include "files/DiskSnapshots.h"
+#include "base/Durable.h"
 #include <QDir>
 #include <QFile>
 #include <QSet>
@@ -76,8 +77,9 @@ Result<DiskSnapshots::KeptFiles> DiskSnapshots::copyFiles(const workspace::Works
             return snapshotTrouble(QStringLiteral("The file %1 could not be kept").arg(file.path));
         ++kept.count;
     }
-    for (const QString &each : std::as_const(directories))
-        syncDirectory(each);
+    for (const QString &each : std::as_const(directories)) {
+        if (!syncDirectory(each)) return snapshotTrouble(QStringLiteral("The files could not be kept"));
+    }
     return kept;
 }
 
@@ -97,7 +99,7 @@ Result<int> DiskSnapshots::keep(const SnapshotKey &from, const SnapshotKey &to, 
     const Result<Done> room = makeRoom(before, kept->bytes);
     if (!room) return refuse(room.error());
     note(fresh, {kept->bytes, 0, false});
-    syncDirectory(place);
+    if (!syncDirectory(place)) return refuse(snapshotTrouble(QStringLiteral("The files could not be kept")).error);
     const Result<Done> copied = copy(from, to, {{QStringLiteral("files"), kept->count}, {filesIn, name}});
     if (!copied) return refuse(copied.error());
     forgetFiles(before);

@@ -1,4 +1,5 @@
 #include "files/DiskSnapshots.h"
+#include "base/Durable.h"
 #include "base/Log.h"
 #include "workspace/Beneath.h"
 #include <QDir>
@@ -19,12 +20,6 @@ namespace power::files
 Unexpected<Error> snapshotTrouble(const QString &what)
 {
     return fail(ErrorCode::Unavailable, QStringLiteral("%1 (%2)").arg(what, QString::fromLocal8Bit(std::strerror(errno))));
-}
-
-void syncDirectory(const QString &path)
-{
-    const workspace::Descriptor directory(::open(QFile::encodeName(path).constData(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (directory.get() >= 0) ::fsync(directory.get());
 }
 
 namespace
@@ -123,7 +118,8 @@ public:
             return snapshotTrouble(QStringLiteral("the snapshot could not be written"));
         m_committed = true;
         m_store.note(m_target, {kHead + m_size, facts.created.toMSecsSinceEpoch(), m_isLatest});
-        syncDirectory(m_target.left(m_target.lastIndexOf(u'/')));
+        if (!syncDirectory(m_target.left(m_target.lastIndexOf(u'/'))))
+            return snapshotTrouble(QStringLiteral("the snapshot was written, but the disk did not confirm its name"));
         return Done{};
     }
 
@@ -241,10 +237,13 @@ Result<Done> DiskSnapshots::ensurePlace(const QString &place) const
     if (QFileInfo(place).isDir()) return Done{};
     if (!QDir().mkpath(place)) return snapshotTrouble(QStringLiteral("no directory for snapshots can be made"));
     ::chmod(QFile::encodeName(m_directory).constData(), 0700);
+    bool synced = syncDirectory(m_directory.left(m_directory.lastIndexOf(u'/')));
     for (QString above = place.left(place.lastIndexOf(u'/')); above.size() >= m_directory.size(); above = above.left(above.lastIndexOf(u'/')))
-        syncDirectory(above);
-    syncDirectory(m_directory.left(m_directory.lastIndexOf(u'/')));
-    return Done{};
+        synced = syncDirectory(above) && synced;
+    if (synced) return Done{};
+    const Unexpected<Error> failure = snapshotTrouble(QStringLiteral("the directory for snapshots is not taken by the disk"));
+    QDir().rmpath(place); // made and synced anew by the next one
+    return failure;
 }
 
 Result<Done> DiskSnapshots::take(const SnapshotKey &key, const std::function<Result<Done>(int)> &fill)

@@ -10,7 +10,6 @@ namespace power::files
 
 // Of the facts: the directory beside the snapshot that has its files.
 inline const QString filesIn = QStringLiteral("files_in");
-void syncDirectory(const QString &path);
 // Of errno.
 Unexpected<Error> snapshotTrouble(const QString &what);
 

@@ -1,4 +1,5 @@
 #include "storage/ManagedCluster.h"
+#include "base/Durable.h"
 #include "base/Log.h"
 #include "storage/InThread.h"
 #include "storage/Postmaster.h"
@@ -212,8 +213,12 @@ QCoro::Task<Result<Done>> ManagedCluster::Private::initialise()
         co_return unavailable(QStringLiteral("The new database could not be written to disk."), QStringLiteral("Check the disk of DATA_DIR."));
     if (::rename(name.constData(), QFile::encodeName(cluster).constData()) != 0)
         co_return unavailable(QStringLiteral("%1 cannot be renamed: %2.").arg(fresh, qt_error_string(errno)));
-    const OwnedDescriptor parent(::open(QFile::encodeName(postgresDirectory).constData(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    ::fsync(parent.get());
+    if (!syncDirectory(postgresDirectory)) {
+        const int number = errno;
+        ::rename(QFile::encodeName(cluster).constData(), name.constData()); // nothing is in it yet; the next start makes it anew
+        co_return unavailable(QStringLiteral("The new database could not be written to disk: %1.").arg(qt_error_string(number)),
+                              QStringLiteral("Check the disk of DATA_DIR."));
+    }
     co_return Done{};
 }
 

@@ -1,4 +1,5 @@
 #include "storage/WriteBehind.h"
+#include "base/Durable.h"
 #include "base/Log.h"
 #include "storage/InThread.h"
 #include <QDir>
@@ -19,16 +20,7 @@ constexpr std::chrono::milliseconds delay = 100ms, applyLimit = 10s, retryPause 
 constexpr int batchSize = 500, spoolAbove = 5'000, dropAbove = 50'000;
 constexpr qint64 batchBytes = 8 << 20, spoolAboveBytes = 32 << 20, dropAboveBytes = 128 << 20;
 
-// A new name is durable when its directory is.
-bool syncDirectory(const QString &path)
-{
-    const int descriptor = ::open(QFile::encodeName(path).constData(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const bool done = descriptor >= 0 && ::fsync(descriptor) == 0;
-    if (descriptor >= 0)
-        ::close(descriptor);
-    return done;
-}
-
+// A new name is durable when its directory is; one that is not does not stay.
 int createSpool(const QString &path)
 {
     const QFileInfo facts(path);
@@ -37,28 +29,34 @@ int createSpool(const QString &path)
         if (!QDir().mkpath(facts.path()) || ::chmod(name.constData(), 0700) != 0 || !syncDirectory(QFileInfo(facts.path()).path()))
             return -1;
     }
-    const int descriptor = ::open(QFile::encodeName(path).constData(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    const int descriptor = ::open(QFile::encodeName(path).constData(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     if (descriptor >= 0 && syncDirectory(facts.path()))
         return descriptor;
-    if (descriptor >= 0)
+    if (descriptor >= 0) {
+        ::unlink(QFile::encodeName(path).constData());
         ::close(descriptor);
+    }
     return -1;
 }
 
-// Appends the lines and syncs; a failed append leaves the file as it was.
-bool appendLines(const QString &path, const QByteArray &lines)
+// Appends the lines and syncs; a failed append leaves the file as it was, and its lines are written anew by the next one
+// (a sync that is repeated proves nothing). Gives the file's end; -1: they are not there.
+qint64 appendLines(const QString &path, QByteArray lines)
 {
-    int descriptor = ::open(QFile::encodeName(path).constData(), O_WRONLY | O_APPEND | O_CLOEXEC);
+    int descriptor = ::open(QFile::encodeName(path).constData(), O_RDWR | O_APPEND | O_CLOEXEC);
     if (descriptor < 0 && errno == ENOENT)
         descriptor = createSpool(path);
     if (descriptor < 0)
-        return false;
+        return -1;
     const off_t before = ::lseek(descriptor, 0, SEEK_END);
-    bool done = ::write(descriptor, lines.constData(), size_t(lines.size())) == lines.size() && ::fsync(descriptor) == 0;
+    char last = '\n';
+    if (before > 0 && ::pread(descriptor, &last, 1, before - 1) == 1 && last != '\n')
+        lines.prepend('\n'); // a failed append that could not be cut off
+    const bool done = ::write(descriptor, lines.constData(), size_t(lines.size())) == lines.size() && ::fsync(descriptor) == 0;
     if (!done)
         [[maybe_unused]] const int cut = ::ftruncate(descriptor, before);
     ::close(descriptor);
-    return done;
+    return done ? before + lines.size() : -1;
 }
 
 struct SpoolPiece {
@@ -216,15 +214,15 @@ QCoro::Task<bool> WriteBehind::Private::toSpool()
     QByteArray lines;
     for (const Item &item : std::as_const(inFlight))
         lines += QJsonDocument(item.record).toJson(QJsonDocument::Compact) + '\n';
-    const std::function<bool()> work = [file = path, lines] { return appendLines(file, lines); };
-    const OneShot<bool> shot = inThread<bool>(work);
+    const std::function<qint64()> work = [file = path, lines] { return appendLines(file, lines); };
+    const OneShot<qint64> shot = inThread<qint64>(work);
     const std::chrono::milliseconds forever{0};
-    const Result<bool> done = co_await shot.wait(forever);
+    const Result<qint64> end = co_await shot.wait(forever);
     if (!alive)
         co_return false;
-    const bool written = done && *done;
+    const bool written = end && *end >= 0;
     if (written) {
-        spoolEnd += lines.size();
+        spoolEnd = *end;
         spoolRecords += inFlight.size();
     } else {
         putBack();
@@ -339,7 +337,7 @@ WriteBehind::~WriteBehind()
         lines += QJsonDocument(item.record).toJson(QJsonDocument::Compact) + '\n';
     for (const Private::Item &item : d->memory)
         lines += QJsonDocument(item.record).toJson(QJsonDocument::Compact) + '\n';
-    if (!lines.isEmpty() && !appendLines(d->path, lines))
+    if (!lines.isEmpty() && appendLines(d->path, lines) < 0)
         log::error("records_dropped", {{QStringLiteral("at_end"), qint64(d->memory.size())}, {QStringLiteral("why"), QStringLiteral("disk")}});
 }
 

@@ -1,4 +1,5 @@
 #include "uploads/SpoolFile.h"
+#include "base/Durable.h"
 #include "workspace/CopyContent.h"
 #include <QFile>
 #include <QThreadPool>
@@ -26,13 +27,16 @@ Unexpected<Error> diskFailure(const char *what)
                 full ? QStringLiteral("The server's disk is full: tell the administrator. What was acknowledged is kept.")
                      : QStringLiteral("Try again; if it stays, tell the administrator."));
 }
-} // namespace
 
-bool syncDirectory(const QString &path)
+Unexpected<Error> lost(int number)
 {
-    const Descriptor directory(::open(QFile::encodeName(path).constData(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    return directory.get() >= 0 && ::fsync(directory.get()) == 0;
+    return fail(ErrorCode::Unavailable,
+                QStringLiteral("The server's disk did not take what was uploaded (%1): nothing of this upload is sure to be kept.")
+                    .arg(QString::fromLocal8Bit(std::strerror(number))),
+                QStringLiteral("Begin a new upload; if it fails too, tell the administrator."),
+                {{QStringLiteral("cause"), QLatin1String(notDurable)}});
 }
+} // namespace
 
 Result<std::shared_ptr<SpoolFile>> SpoolFile::create(const QString &path)
 {
@@ -73,6 +77,8 @@ SpoolFile::~SpoolFile()
 
 Result<Done> SpoolFile::append(QByteArrayView bytes)
 {
+    if (m_lost != 0)
+        return lost(m_lost);
     m_dirty = m_dirty || !bytes.isEmpty();
     while (!bytes.isEmpty()) {
         const ssize_t wrote = ::pwrite(m_file.get(), bytes.data(), size_t(bytes.size()), m_size);
@@ -92,6 +98,8 @@ Result<Done> SpoolFile::append(QByteArrayView bytes)
 
 Result<Done> SpoolFile::appendFile(const SpoolFile &other)
 {
+    if (m_lost != 0)
+        return lost(m_lost);
     m_dirty = true;
     if (!workspace::copyContentTo(other.m_file.get(), m_file.get(), m_size, other.m_size)) {
         const Unexpected<Error> failure = diskFailure("written");
@@ -105,10 +113,12 @@ Result<Done> SpoolFile::appendFile(const SpoolFile &other)
 
 Result<Done> SpoolFile::sync()
 {
-    if (!m_dirty)
+    if (m_lost == 0 && !m_dirty)
         return Done{};
-    if (::fdatasync(m_file.get()) != 0)
-        return diskFailure("written");
+    if (m_lost == 0 && ::fdatasync(m_file.get()) != 0)
+        m_lost = errno;
+    if (m_lost != 0)
+        return lost(m_lost);
     m_dirty = false;
     return Done{};
 }

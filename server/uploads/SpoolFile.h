@@ -22,7 +22,8 @@ public:
     Result<Done> append(QByteArrayView bytes);
     // All of another file behind the end of this one.
     Result<Done> appendFile(const SpoolFile &other);
-    // What was appended is on disk when this returns.
+    // What was appended is on disk when this returns. Error: Unavailable with details.cause notDurable, then and ever after, by
+    // append() too: what the disk did not take once may be lost although another sync succeeds.
     Result<Done> sync();
 
     qint64 size() const { return m_size; }
@@ -40,10 +41,8 @@ private:
     qint64 m_size = 0;
     qint64 m_leaving = 0; // up to here the kernel was told to write out
     bool m_dirty = true;
+    int m_lost = 0; // the errno of a sync that failed
     bool m_keep = false;
 };
-
-// Durable names: the directory's entries are on disk when this returns.
-bool syncDirectory(const QString &path);
 
 } // namespace power::uploads

@@ -1,10 +1,10 @@
 #include "uploads/TusUploads.h"
+#include "base/Durable.h"
 #include "base/Ids.h"
 #include "base/Log.h"
 #include "base/Offload.h"
 #include <QDir>
 #include <QJsonDocument>
-#include <QSaveFile>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -22,15 +22,13 @@ const char *kindWord(TusUpload::Kind kind)
 
 Result<Done> writeRecord(const QString &path, const TusUpload &upload)
 {
-    QSaveFile file(path);
-    const QByteArray text = QJsonDocument(upload.toJson()).toJson(QJsonDocument::Compact);
-    if (!file.open(QIODevice::WriteOnly) || !file.setPermissions(QFile::ReadOwner | QFile::WriteOwner)
-        || file.write(text) != text.size() || !file.commit())
-        return fail(ErrorCode::Unavailable, QStringLiteral("The upload's record cannot be written: %1.").arg(file.errorString()),
-                    QStringLiteral("Try again; if it stays, tell the administrator."));
-    if (!syncDirectory(path.section(u'/', 0, -2)))
-        return fail(ErrorCode::Unavailable, QStringLiteral("The upload's record cannot be made durable."));
-    return Done{};
+    return writeDurably(path, QJsonDocument(upload.toJson()).toJson(QJsonDocument::Compact));
+}
+
+// Open: neither delivered nor lost.
+bool isOpen(const TusTurn::Entry &entry)
+{
+    return !entry.upload.delivered && !entry.lost;
 }
 
 qint64 freeBytes(const QString &directory)
@@ -174,9 +172,9 @@ Result<Done> TusUploads::roomFor(qint64 bytes) const
 QCoro::Task<Result<TusTurnPtr>> TusUploads::create(TusUpload upload)
 {
     sweep();
-    const auto open = std::count_if(m_entries.cbegin(), m_entries.cend(), [](const auto &entry) { return !entry->upload.delivered; });
+    const auto open = std::count_if(m_entries.cbegin(), m_entries.cend(), [](const auto &entry) { return isOpen(*entry); });
     const auto own = std::count_if(m_entries.cbegin(), m_entries.cend(), [&upload](const auto &entry) {
-        return !entry->upload.delivered && entry->upload.principal == upload.principal;
+        return isOpen(*entry) && entry->upload.principal == upload.principal;
     });
     if (own >= m_config.mostOfOne)
         co_return fail(ErrorCode::Busy, QStringLiteral("%1 of your uploads are unfinished already; that is the most for one caller.").arg(own),
@@ -244,6 +242,10 @@ QCoro::Task<Result<TusTurnPtr>> TusUploads::turn(QString id, QString principal)
         dropAside(entry);
         co_return fail(ErrorCode::Gone, QStringLiteral("This upload expired."), QStringLiteral("Begin a new one."));
     }
+    if (entry->lost)
+        co_return fail(ErrorCode::Gone, QStringLiteral("The server's disk did not take what was uploaded; this upload was dropped."),
+                       QStringLiteral("Begin a new one; if it fails too, tell the administrator."),
+                       {{QStringLiteral("cause"), QLatin1String(notDurable)}});
     touch(*turn);
     if (entry->upload.delivered)
         co_return turn;
@@ -262,7 +264,24 @@ QCoro::Task<Result<Done>> TusUploads::settle(TusTurnPtr turn)
         co_return Done{};
     std::function<Result<Done>()> work = [file = turn->file()] { return file->sync(); };
     Result<Done> synced = co_await offload<Done>(std::move(work));
+    if (!synced)
+        co_await lose(turn);
     co_return synced;
+}
+
+QCoro::Task<> TusUploads::lose(TusTurnPtr turn)
+{
+    const std::shared_ptr<Entry> entry = turn->entry();
+    entry->lost = true;
+    log::error("upload_lost", {{QStringLiteral("id"), entry->upload.id}, {QStringLiteral("reason"), QStringLiteral("a sync of the disk failed")}});
+    std::function<Result<Done>()> work = [files = filesOf(entry, turn->file()), directory = m_config.directory]() -> Result<Done> {
+        files();
+        syncDirectory(directory);
+        return Done{};
+    };
+    turn->setFile({});
+    const Result<Done> removed = co_await offload<Done>(std::move(work));
+    Q_UNUSED(removed);
 }
 
 QCoro::Task<Result<Done>> TusUploads::join(TusTurnPtr turn, QList<TusTurnPtr> parts)
@@ -316,11 +335,16 @@ QCoro::Task<Result<Done>> TusUploads::remove(TusTurnPtr turn)
     co_return synced;
 }
 
-// The record first: what has none is cleared at the next start.
 std::function<void()> TusUploads::drop(const std::shared_ptr<Entry> &entry, std::shared_ptr<SpoolFile> open)
 {
     entry->removed = true;
     m_entries.remove(entry->upload.id);
+    return filesOf(entry, std::move(open));
+}
+
+// The record first: what has none is cleared at the next start.
+std::function<void()> TusUploads::filesOf(const std::shared_ptr<Entry> &entry, std::shared_ptr<SpoolFile> open) const
+{
     return [record = pathOf(entry->upload.id, ".json"), part = pathOf(entry->upload.id, ".part"),
             content = std::make_shared<std::shared_ptr<SpoolFile>>(std::move(open))] {
         QFile::remove(record);
@@ -346,7 +370,7 @@ void TusUploads::forgetOldestDelivered()
 {
     std::shared_ptr<Entry> oldest;
     for (const std::shared_ptr<Entry> &entry : std::as_const(m_entries)) {
-        if (entry->upload.delivered && !entry->taken && (!oldest || entry->touched < oldest->touched))
+        if (!isOpen(*entry) && !entry->taken && (!oldest || entry->touched < oldest->touched))
             oldest = entry;
     }
     if (oldest)

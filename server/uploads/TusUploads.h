@@ -38,6 +38,7 @@ public:
         CancelSource interrupt;
         bool taken = false;
         bool removed = false;
+        bool lost = false; // the disk did not take it: only its name is left, to say so
         std::deque<OneShot<Done>> waiting;
     };
 
@@ -48,7 +49,7 @@ public:
     TusTurn &operator=(const TusTurn &) = delete;
 
     TusUpload &upload() { return m_entry->upload; }
-    // Null once delivered.
+    // Null once delivered or lost.
     const std::shared_ptr<SpoolFile> &file() const { return m_file; }
     void setFile(std::shared_ptr<SpoolFile> file) { m_file = std::move(file); }
     qint64 offset() const { return m_file ? m_file->size() : m_entry->upload.length; }
@@ -86,10 +87,13 @@ public:
 
     // Durable when it resolves; the id is new. Errors: Unavailable (disk; no room for its length), Busy (too many).
     QCoro::Task<Result<TusTurnPtr>> create(TusUpload upload);
-    // Interrupts who has it. Errors: NotFound (no such upload of this principal), Gone (expired), Busy (the other went on).
+    // Interrupts who has it. Errors: NotFound (no such upload of this principal), Gone (expired, lost), Busy (the other went on).
     QCoro::Task<Result<TusTurnPtr>> turn(QString id, QString principal);
-    // What was appended is durable when it resolves.
+    // What was appended is durable when it resolves. Error: Unavailable (details.cause notDurable): then the upload is
+    // lost, and every later turn says so until it expires.
     QCoro::Task<Result<Done>> settle(TusTurnPtr turn);
+    // The same for one of whose content the disk has confirmed less than it seemed.
+    QCoro::Task<> lose(TusTurnPtr turn);
     // A joined upload gets the content of its parts. Error: Unavailable (disk).
     QCoro::Task<Result<Done>> join(TusTurnPtr turn, QList<TusTurnPtr> parts);
     // The session has the file: only the record stays, so that a client which missed the answer hears of it.
@@ -111,7 +115,9 @@ private:
     using Entry = TusTurn::Entry;
     QString pathOf(const QString &id, const char *ending) const;
     bool isExpired(const Entry &entry) const;
-    // Its files, to be removed beside the event loop: gigabytes take a second.
+    // Removes its files; to be called beside the event loop, because gigabytes take a second.
+    std::function<void()> filesOf(const std::shared_ptr<Entry> &entry, std::shared_ptr<SpoolFile> open) const;
+    // Forgets it; gives what removes its files.
     std::function<void()> drop(const std::shared_ptr<Entry> &entry, std::shared_ptr<SpoolFile> open = {});
     void dropAside(const std::shared_ptr<Entry> &entry);
     void forgetOldestDelivered();

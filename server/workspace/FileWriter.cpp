@@ -1,9 +1,11 @@
 #include "workspace/FileWriter.h"
+#include "base/Durable.h"
 #include "base/Ids.h"
 #include "workspace/Beneath.h"
 #include "workspace/CopyContent.h"
 #include <QUuid>
 #include <cerrno>
+#include <cstring>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -35,13 +37,15 @@ Result<std::unique_ptr<Workspace::Writer>> FileWriter::create(int root, const QB
         makeDirectoryBeneath(root, parentOf(relative), place.chown ? place.uid : uid_t(-1), place.gid);
     if (directory < 0) return failed(-directory);
     writer->m_directory = Descriptor(directory);
+    writer->m_root = Descriptor(::fcntl(root, F_DUPFD_CLOEXEC, 3));
+    if (writer->m_root.get() < 0) return failed(errno);
     writer->m_name = lastOf(relative);
     struct stat present;
     if (::fstatat(directory, writer->m_name.constData(), &present, AT_SYMLINK_NOFOLLOW) == 0 &&
         S_ISDIR(present.st_mode))
         return failed(EISDIR);
     const QByteArray temporary = temporaryName();
-    const int file = openBeneath(directory, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+    const int file = openBeneath(root, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
     if (file < 0) return failed(-file);
     writer->m_file = Descriptor(file);
     writer->m_temporary = temporary;
@@ -53,7 +57,7 @@ Result<std::unique_ptr<Workspace::Writer>> FileWriter::create(int root, const QB
 
 FileWriter::~FileWriter()
 {
-    if (!m_done && !m_temporary.isEmpty()) ::unlinkat(m_directory.get(), m_temporary.constData(), 0);
+    if (!m_done && !m_temporary.isEmpty()) ::unlinkat(m_root.get(), m_temporary.constData(), 0);
 }
 
 Result<Done> FileWriter::write(QByteArrayView bytes)
@@ -74,8 +78,8 @@ Result<Done> FileWriter::adopt(int file)
     const int held = ::fcntl(file, F_DUPFD_CLOEXEC, 0);
     if (held < 0) return Unexpected<Error>{fileError(errno, m_shown)};
     Descriptor again(held);
-    if (::linkat(AT_FDCWD, source.constData(), m_directory.get(), second.constData(), AT_SYMLINK_FOLLOW) == 0) {
-        ::unlinkat(m_directory.get(), m_temporary.constData(), 0);
+    if (::linkat(AT_FDCWD, source.constData(), m_root.get(), second.constData(), AT_SYMLINK_FOLLOW) == 0) {
+        ::unlinkat(m_root.get(), m_temporary.constData(), 0);
         m_temporary = second;
         m_file = std::move(again);
         m_shared = true;
@@ -91,14 +95,20 @@ Result<FileFacts> FileWriter::commit()
 {
     const auto failed = [this] { return Unexpected<Error>{fileError(errno, m_shown)}; };
     struct stat facts;
-    if (::fchmod(m_file.get(), 0644) != 0 || ::fsync(m_file.get()) != 0) return failed();
+    const auto unsynced = [this] {
+        return fail(ErrorCode::Unavailable,
+                    QStringLiteral("The server's disk did not take \"%1\": %2.").arg(m_shown, QString::fromLocal8Bit(std::strerror(errno))),
+                    QStringLiteral("Send it again; if it fails too, tell the administrator."), {{QStringLiteral("cause"), QLatin1String(notDurable)}});
+    };
+    if (::fchmod(m_file.get(), 0644) != 0) return failed();
+    if (::fsync(m_file.get()) != 0) return unsynced();
     if (m_place.chown && ::fchown(m_file.get(), m_place.uid, m_place.gid) != 0) return failed();
-    if (::renameat(m_directory.get(), m_temporary.constData(), m_directory.get(), m_name.constData()) != 0)
-        return failed();
+    if (::renameat(m_root.get(), m_temporary.constData(), m_directory.get(), m_name.constData()) != 0) return failed();
     // rename(2) does nothing when both names are one file already.
-    if (m_shared) ::unlinkat(m_directory.get(), m_temporary.constData(), 0);
+    if (m_shared) ::unlinkat(m_root.get(), m_temporary.constData(), 0);
     m_done = true;
-    if (::fsync(m_directory.get()) != 0 || ::fstat(m_file.get(), &facts) != 0) return failed();
+    if (::fsync(m_directory.get()) != 0) return unsynced();
+    if (::fstat(m_file.get(), &facts) != 0) return failed();
     if (const auto tracker = m_tracker.lock())
         tracker->ownWrite(m_shown.toUtf8(), quint64(facts.st_ino), nanoseconds(facts.st_ctim));
     return FileFacts{m_shown, qint64(facts.st_size), nanoseconds(facts.st_mtim), m_shown.startsWith(u'/')};

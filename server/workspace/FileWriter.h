@@ -1,4 +1,4 @@
-// The Writer of a workspace: a hidden file beside the target, renamed over it.
+// The Writer of a workspace: a hidden file at the top of its directory, renamed over the target.
 #pragma once
 #include "workspace/ChangeHub.h"
 #include "workspace/SessionDirectory.h"
@@ -26,7 +26,7 @@ public:
 private:
     FileWriter() = default;
 
-    Descriptor m_directory, m_file;
+    Descriptor m_root, m_directory, m_file; // the temporary name is at the root, where a start looks for what was left
     QByteArray m_temporary, m_name;
     QString m_shown;
     SessionPlace m_place;

@@ -1,11 +1,13 @@
 #include "workspace/SessionDirectory.h"
 #include "base/DiskUse.h"
+#include "base/Durable.h"
 #include "workspace/Beneath.h"
 #include "workspace/FileWriter.h"
 #include "workspace/Names.h"
 #include "workspace/Walk.h"
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -92,8 +94,11 @@ Result<Done> SessionDirectory::remove(const QString &path)
     // Registered first: the event may be read before the call returns.
     m_tracker->ownRemoval(path.toUtf8());
     if (::unlinkat(directory, lastOf(spot->relative).constData(), 0) != 0) return failed(errno);
-    ::fsync(directory);
-    return Done{};
+    if (::fsync(directory) == 0) return Done{};
+    return fail(ErrorCode::Unavailable,
+                QStringLiteral("\"%1\" was removed, but the disk did not confirm it: %2.").arg(path, QString::fromLocal8Bit(std::strerror(errno))),
+                QStringLiteral("It may be there again after a failure of the server's power; tell the administrator."),
+                {{QStringLiteral("cause"), QLatin1String(notDurable)}});
 }
 
 // One inotify instance watches a directory once, so it takes another one.

@@ -60,7 +60,7 @@ public:
     virtual Result<QString> resolve(const QString &name) const = 0;
     // Errors: NotFound, InvalidArgument (a link, a directory, a device ...), Forbidden.
     virtual Result<Descriptor> openRead(const QString &path, FileFacts *facts = nullptr) const = 0;
-    // A new file beside the target, renamed over it by commit(); nothing is visible before. Destroyed without
+    // A new file, renamed over the target by commit(); nothing is visible before. Destroyed without
     // commit it leaves nothing. The server's own writes and removals never show up among the changes.
     class Writer
     {
@@ -70,7 +70,9 @@ public:
         // Instead of write(): the whole content of a regular file that nobody writes any more. On the same file system
         // it becomes this very file (a second name), else it is copied.
         virtual Result<Done> adopt(int file) = 0;
-        virtual Result<FileFacts> commit() = 0; // fsync, chown to the session, rename
+        // fsync, chown to the session, rename. Errors: Unavailable (disk; details.cause notDurable: a sync failed, and these
+        // bytes are not to be trusted any more) ...
+        virtual Result<FileFacts> commit() = 0;
         virtual int descriptor() const = 0;
     };
     virtual Result<std::unique_ptr<Writer>> create(const QString &path) = 0;

@@ -142,8 +142,8 @@ void WorkspaceRoot::collectUids()
     walk(m_root.get(), {}, visitor);
 }
 
-// What writers of a server that was killed have left: nobody lists it, but it counts as the session's. Uploads and fetches
-// write at the top of its directory; the one of a file further down is found by no walk that a start could pay for.
+// What writers of a server that was killed have left: nobody lists it, but it counts as the session's. They write at the top
+// of its directory.
 void WorkspaceRoot::removeHalfWritten()
 {
     const auto clear = [](int directory) {

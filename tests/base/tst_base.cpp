@@ -1,7 +1,10 @@
 // Ids, Expected, cancellation and the one awaitable everything else waits with.
+#include "FailSync.h"
 #include "base/DiskUse.h"
+#include "base/Durable.h"
 #include "base/Ids.h"
 #include "base/OneShot.h"
+#include <QDir>
 #include <QTemporaryDir>
 #include <QTest>
 #include <fcntl.h>
@@ -62,6 +65,31 @@ private Q_SLOTS:
         QCOMPARE(seen, QStringLiteral("cancelled"));
         auto d = waiting(OneShot<int>(), source.token(), seen = QString());
         QCOMPARE(seen, QStringLiteral("cancelled"));
+    }
+
+    // What the disk did not take is not there; the file before is, and nothing else.
+    void writesDurably()
+    {
+        QTemporaryDir place;
+        FailSync disk;
+        const QString path = place.filePath(QStringLiteral("small"));
+        const auto content = [&path] {
+            QFile file(path);
+            return file.open(QIODevice::ReadOnly) ? file.readAll() : QByteArray("none");
+        };
+        QVERIFY(writeDurably(path, "first"));
+        QCOMPARE(QFileInfo(path).permissions() & (QFile::ReadGroup | QFile::ReadOther), QFile::Permissions());
+        for (const char *what : {"small", ""}) { // the file, then (before it) its directory
+            QVERIFY(disk.next("fsync", qstrlen(what) > 0 ? QByteArray(what) : QFile::encodeName(place.path())));
+            const Result<Done> failed = writeDurably(path, "second");
+            QVERIFY(disk.isDone() && !failed && failed.error().code == ErrorCode::Unavailable);
+            QVERIFY2(failed.error().message.contains(QStringLiteral("Input/output error")), qPrintable(failed.error().message));
+            QCOMPARE(content(), QByteArray("first"));
+        }
+        QVERIFY(writeDurably(path, "third"));
+        QCOMPARE(content(), QByteArray("third"));
+        QCOMPARE(QDir(place.path()).entryList(QDir::Files | QDir::Hidden), QStringList{QStringLiteral("small")});
+        QVERIFY(!writeDurably(place.filePath(QStringLiteral("no/directory")), "x"));
     }
 
     // Neither depth nor number hides what a tree takes.

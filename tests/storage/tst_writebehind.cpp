@@ -1,4 +1,5 @@
 // Records keep their order through a database that goes away and comes back.
+#include "../base/FailSync.h"
 #include "ClusterFixture.h"
 #include "storage/Sql.h"
 #include "storage/WriteBehind.h"
@@ -169,6 +170,32 @@ private Q_SLOTS:
     }
 
     // The server makes no directory for it, and is killed before the database is back.
+    // A sync that failed proves nothing when it is repeated: the lines are written anew, once, and acknowledged then only.
+    void aDiskThatDoesNotTakeItOnce()
+    {
+        FailSync disk;
+        Database away({QStringLiteral("postgresql://nobody@127.0.0.1:1/none")});
+        for (const QByteArray &place : {QFile::encodeName(spool()), QFile::encodeName(m_fixture.path())}) { // the file; a new one's name
+            QFile::remove(spool());
+            WriteBehind writer(away, spool(), insertAll);
+            if (place.endsWith("/spool")) {
+                writer.append(numbered(1));
+                QVERIFY(test::await(writer.flush()));
+            }
+            QVERIFY(disk.next("fsync", place));
+            writer.append(numbered(2));
+            const auto failed = test::await(writer.flush());
+            QVERIFY(disk.isDone());
+            QVERIFY(!failed && failed.error().code == ErrorCode::Unavailable);
+            QCOMPARE(QFile::exists(spool()), place.endsWith("/spool")); // without its name it is not there to be added to
+            writer.append(numbered(3));
+            QVERIFY(test::await(writer.flush()));
+            QFile file(spool());
+            QVERIFY(file.open(QIODevice::ReadOnly));
+            QCOMPARE(file.readAll(), QByteArray(place.endsWith("/spool") ? "{\"n\":1}\n" : "") + "{\"n\":2}\n{\"n\":3}\n");
+        }
+    }
+
     void theSpoolMakesItsDirectory()
     {
         const QString path = m_fixture.path() + QStringLiteral("/not/there/yet");

@@ -1,5 +1,7 @@
 // The state of resumable uploads without a server: durable, expiring, exclusive, and what a start makes of leftovers.
+#include "../base/FailSync.h"
 #include "../storage/Await.h"
+#include "base/Durable.h"
 #include "uploads/TusHeaders.h"
 #include "uploads/TusUploads.h"
 #include <QDir>
@@ -35,6 +37,7 @@ private Q_SLOTS:
     void manyDelivered();
     void shares();
     void room();
+    void lost();
     void headers();
 
 private:
@@ -224,6 +227,43 @@ void TestTusState::handedToNobody()
     impatient.resolve(fail(ErrorCode::Timeout, QStringLiteral("waited long enough")));
     QTRY_VERIFY(!entry->taken);
     QVERIFY(again(uploads, id).ok());
+}
+
+// A sync that failed succeeds when it is repeated, although the bytes are lost: nothing of such an upload is acknowledged.
+void TestTusState::lost()
+{
+    QTemporaryDir directory;
+    FailSync disk;
+    TusUploads::Config limits = config(directory);
+    limits.mostOpen = 1;
+    TusUploads uploads(limits);
+    QVERIFY(uploads.start().ok());
+    TusTurnPtr turn = made(uploads, 9);
+    const QString id = turn->upload().id;
+    QVERIFY(turn->file()->append(QByteArray("abc")).ok());
+    QVERIFY(storage::test::await(uploads.settle(turn)).ok());
+    QVERIFY(turn->file()->append(QByteArray("def")).ok());
+    const std::shared_ptr<SpoolFile> file = turn->file();
+    QVERIFY(disk.next("fdatasync", id.toLatin1()));
+    const Result<Done> failed = storage::test::await(uploads.settle(turn));
+    QVERIFY(disk.isDone() && !failed && failed.error().code == ErrorCode::Unavailable);
+    QCOMPARE(failed.error().details.value(QStringLiteral("cause")).toString(), QLatin1String(notDurable));
+    QVERIFY(!file->sync() && !file->append(QByteArray("g"))); // although the disk would say yes now
+    QVERIFY(!turn->file());
+    turn.reset();
+    const Result<TusTurnPtr> later = again(uploads, id);
+    QVERIFY(!later && later.error().code == ErrorCode::Gone);
+    QVERIFY2(later.error().message.contains(QStringLiteral("disk did not take")), qPrintable(later.error().message));
+    QCOMPARE(QDir(limits.directory).entryList(QDir::Files | QDir::Hidden), QStringList());
+    QVERIFY(made(uploads, 1)); // it takes no place from others
+    // The record of a new one: it is not begun.
+    limits.mostOpen = 10;
+    TusUploads others(limits);
+    QVERIFY(others.start().ok());
+    const QStringList before = QDir(limits.directory).entryList(QDir::Files | QDir::Hidden);
+    QVERIFY(disk.next("fsync", ".json"));
+    QVERIFY(!made(others, 5) && disk.isDone());
+    QTRY_COMPARE(QDir(limits.directory).entryList(QDir::Files | QDir::Hidden), before);
 }
 
 void TestTusState::headers()

@@ -1,4 +1,5 @@
 // Files come in: forms and resumable uploads against a real server, with broken connections and kill -9 in between.
+#include "../base/FailSync.h"
 #include "../http/RawClient.h"
 #include "app/ServerProcess.h"
 #include <QCryptographicHash>
@@ -61,7 +62,10 @@ private Q_SLOTS:
     void joined();
     void refused_data();
     void refused();
+    void joinedCrosswise();
     void sessionQuota();
+    void diskDoesNotTakeIt_data();
+    void diskDoesNotTakeIt();
     void cleanupTestCase();
 
 private:
@@ -98,8 +102,13 @@ private:
         QFile file(m_server.dataDirectory() + QStringLiteral("/sandbox/") + session + u'/' + name);
         return file.open(QIODevice::ReadOnly) ? file.readAll() : QByteArray("missing");
     }
-    bool startServer() { return m_server.start({QStringLiteral("--max-upload-mb=16"), QStringLiteral("--max-session-disk-mb=60")}); }
+    bool startServer()
+    {
+        return m_server.start({QStringLiteral("--max-upload-mb=16"), QStringLiteral("--max-session-disk-mb=60")},
+                              {QStringLiteral("LD_PRELOAD=" POWER_FAIL_SYNC_MODULE), QStringLiteral("ASAN_OPTIONS=verify_asan_link_order=0"), m_disk.environment()});
+    }
 
+    power::FailSync m_disk;
     ServerProcess m_server;
 };
 
@@ -411,6 +420,30 @@ void TestUploads::refused()
         QCOMPARE(ask(head("HEAD", path, {})).status, 404);
 }
 
+// Two that want the same parts in the opposite order do not wait for each other.
+void TestUploads::joinedCrosswise()
+{
+    const QByteArray data = randomBytes(200'000, 12);
+    const Fields partial{{"Upload-Concat", "partial"}};
+    const QByteArray a = begin(100'000, "ignored", partial), b = begin(100'000, "ignored", partial);
+    QCOMPARE(append(a, 0, data.left(100'000)).status, 204);
+    QCOMPARE(append(b, 0, data.mid(100'000)).status, 204);
+    const auto join = [](const QByteArray &urls, const QByteArray &name) {
+        return head("POST", "/api/uploads", {{"Upload-Concat", "final;" + urls},
+                                             {"Upload-Metadata", "filename " + name.toBase64() + ",session_id " + QByteArray("tus").toBase64()}}, 0);
+    };
+    QElapsedTimer clock;
+    clock.start();
+    RawClient one(port()), two(port());
+    one.send(join(a + ' ' + b, "ab.bin"));
+    two.send(join(b + ' ' + a, "ba.bin"));
+    QCOMPARE(one.answer().status, 201);
+    QCOMPARE(two.answer().status, 201);
+    QVERIFY2(clock.elapsed() < 20'000, QByteArray::number(clock.elapsed()).constData());
+    QCOMPARE(content(QStringLiteral("tus"), QStringLiteral("ab.bin")), data);
+    QCOMPARE(content(QStringLiteral("tus"), QStringLiteral("ba.bin")), data.mid(100'000) + data.left(100'000));
+}
+
 // Above its disk limit no cell of a session could run: the file is refused, and the upload stays to be delivered later.
 void TestUploads::sessionQuota()
 {
@@ -424,6 +457,43 @@ void TestUploads::sessionQuota()
     m_server.run(QStringLiteral("import os; os.remove('ballast')"), session);
     QCOMPARE(offsetOf(path), data.size());
     QCOMPARE(content(session, QStringLiteral("late.bin")), data);
+}
+
+// A sync fails once, and the next one would succeed although the bytes are lost: nothing of it is acknowledged, now or later.
+void TestUploads::diskDoesNotTakeIt_data()
+{
+    QTest::addColumn<QByteArray>("call");
+    QTest::newRow("as it comes") << QByteArray("fdatasync");
+    QTest::newRow("as it becomes the session's") << QByteArray("fsync");
+}
+void TestUploads::diskDoesNotTakeIt()
+{
+    QFETCH(QByteArray, call);
+    const QByteArray data = randomBytes(300'000, 13);
+    const QByteArray path = begin(data.size(), "lost.bin");
+    QCOMPARE(append(path, 0, data.left(100'000)).status, 204);
+    QVERIFY(m_disk.next(call.constData(), path.mid(path.lastIndexOf('/') + 1)));
+    const RawClient::Answer failed = append(path, 100'000, data.mid(100'000));
+    QVERIFY(m_disk.isDone());
+    QCOMPARE(failed.status, 503);
+    QVERIFY2(failed.body.contains(call == "fsync" ? "Input/output error" : "did not take what was uploaded"), failed.body.constData());
+    const RawClient::Answer looked = ask("GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    QCOMPARE(looked.status, 410);
+    QVERIFY2(looked.body.contains("Begin a new one"), looked.body.constData());
+    QCOMPARE(append(path, 100'000, data.mid(100'000)).status, 410);
+    QCOMPARE(content(QStringLiteral("tus"), QStringLiteral("lost.bin")), QByteArray("missing"));
+    const QByteArray again = begin(data.size(), "again.bin");
+    QCOMPARE(append(again, 0, data).status, 204);
+    QCOMPARE(content(QStringLiteral("tus"), QStringLiteral("again.bin")), data);
+    // A form is sent whole again.
+    QVERIFY(m_disk.next("fsync", "/uploads/"));
+    const QByteArray form = part("name=file; filename=\"form.bin\"", data) + "--XX--\r\n";
+    QCOMPARE(sendForm(form, "?session_id=tus").status, 503);
+    QVERIFY(m_disk.isDone());
+    QCOMPARE(content(QStringLiteral("tus"), QStringLiteral("form.bin")), QByteArray("missing"));
+    QCOMPARE(sendForm(form, "?session_id=tus").status, 200);
+    QCOMPARE(content(QStringLiteral("tus"), QStringLiteral("form.bin")), data);
+    QVERIFY(QFile::remove(m_server.dataDirectory() + QStringLiteral("/sandbox/tus/form.bin")));
 }
 
 void TestUploads::cleanupTestCase()

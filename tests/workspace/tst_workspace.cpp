@@ -1,4 +1,6 @@
 // Session directories on a real file system: names, what user code plants, owners, removal.
+#include "../base/FailSync.h"
+#include "base/Durable.h"
 #include "base/Ids.h"
 #include "workspace/Beneath.h"
 #include "workspace/Names.h"
@@ -440,6 +442,31 @@ private Q_SLOTS:
         int status = 0;
         QCOMPARE(::waitpid(child, &status, 0), child);
         QCOMPARE(WEXITSTATUS(status), 0);
+    }
+
+    // Another sync of what the disk did not take would succeed: so nothing of it is left to be synced again.
+    void aFailedSyncLeavesNothing()
+    {
+        FailSync disk;
+        const auto space = session(QStringLiteral("sync"));
+        QVERIFY(put(*space, QStringLiteral("d/a.txt"), "first"));
+        auto writer = space->create(QStringLiteral("d/a.txt"));
+        QVERIFY(writer && (*writer)->write("second"));
+        // Whatever was left by a server that is killed now is where the next start looks for it.
+        QCOMPARE(QDir(space->hostPath()).entryList({QStringLiteral(".power-*")}, QDir::Files | QDir::Hidden).size(), 1);
+        QVERIFY(disk.next("fsync", "/.power-"));
+        const auto committed = (*writer)->commit();
+        QVERIFY(disk.isDone() && !committed);
+        QCOMPARE(committed.error().details.value(QStringLiteral("cause")).toString(), QLatin1String(notDurable));
+        writer->reset();
+        QFile file(space->hostPath() + QStringLiteral("/d/a.txt"));
+        QVERIFY(file.open(QIODevice::ReadOnly));
+        QCOMPARE(file.readAll(), QByteArray("first"));
+        QCOMPARE(QDir(space->hostPath()).entryList(QDir::AllEntries | QDir::Hidden | QDir::NoDotAndDotDot), QStringList{QStringLiteral("d")});
+        QCOMPARE(QDir(space->hostPath() + QStringLiteral("/d")).entryList(QDir::AllEntries | QDir::Hidden | QDir::NoDotAndDotDot), QStringList{QStringLiteral("a.txt")});
+        QVERIFY(disk.next("fsync", "/sync/d"));
+        const auto removed = space->remove(QStringLiteral("d/a.txt"));
+        QVERIFY(!removed && removed.error().message.contains(QStringLiteral("did not confirm")));
     }
 
     // What a killed server left half-written goes with the next start; nothing else of that kind of name does.
