@@ -1,4 +1,5 @@
 #include "files/StoredFilesParts.h"
+#include "base/Durable.h"
 #include "base/Ids.h"
 #include "base/Log.h"
 #include "files/ContentTable.h"
@@ -7,7 +8,6 @@
 #include <QJsonDocument>
 #include <QPointer>
 #include <QRandomGenerator>
-#include <QSaveFile>
 
 namespace power::files
 {
@@ -21,13 +21,16 @@ StoredFiles::StoredFiles(Config config, storage::Database &database)
     : m_config(std::move(config)), m_database(database), m_onDisk(m_config.directory, m_config.maxTotalBytes),
       m_inDatabase(database, m_config.maxTotalBytes)
 {
-    m_workers.setMaxThreadCount(keepsSessions() ? 4 : 2);
+    m_workers.setMaxThreadCount(2);
+    for (QThreadPool *each : {&m_largeWorkers, &m_bringers, &m_keepers})
+        each->setMaxThreadCount(2);
 }
 
 StoredFiles::~StoredFiles()
 {
     m_inDatabase.close(); // what waits for the database in a worker ends
-    m_workers.waitForDone();
+    for (QThreadPool *each : {&m_workers, &m_largeWorkers, &m_bringers, &m_keepers})
+        each->waitForDone();
 }
 
 // A random key that stays; made with mode 0600.
@@ -39,15 +42,15 @@ Result<QByteArray> StoredFiles::keyFile(const QString &path) const
     if (key.size() == 32) return key;
     key.resize(32);
     QRandomGenerator::system()->fillRange(reinterpret_cast<quint32 *>(key.data()), 8);
-    QSaveFile file(path);
-    if (!file.open(QIODevice::WriteOnly) || !file.setPermissions(QFile::ReadOwner | QFile::WriteOwner) ||
-        file.write(key) != key.size() || !file.commit())
-        return fail(ErrorCode::Unavailable, QStringLiteral("\"%1\" cannot be written: %2.").arg(path, file.errorString()));
+    const Result<Done> written = writeDurably(path, key);
+    if (!written) return Unexpected<Error>{written.error()};
     return key;
 }
 
 Result<Done> StoredFiles::prepare()
 {
+    const std::lock_guard lock(m_preparing);
+    if (m_prepared) return Done{};
     const Result<Done> ready = m_onDisk.start();
     if (!ready) return ready;
     const Result<QByteArray> slug = keyFile(m_config.directory + QStringLiteral("/.chart-key"));
@@ -55,17 +58,39 @@ Result<Done> StoredFiles::prepare()
     if (!slug || !link) return Unexpected<Error>{slug ? link.error() : slug.error()};
     m_slugKey = *slug;
     m_linkKey = *link;
-    if (!keepsSessions()) return Done{};
-    const Result<QByteArray> home = keyFile(m_config.homeFile);
-    if (!home) return Unexpected<Error>{home.error()};
-    m_home = QUuid::fromRfc4122(home->first(16)).toString(QUuid::WithoutBraces);
+    if (keepsSessions()) {
+        const Result<QByteArray> home = keyFile(m_config.homeFile);
+        if (!home) return Unexpected<Error>{home.error()};
+        m_home = QUuid::fromRfc4122(home->first(16)).toString(QUuid::WithoutBraces);
+    }
+    m_prepared = true;
     return Done{};
+}
+
+QCoro::Task<Result<Done>> StoredFiles::makeReady()
+{
+    if (m_journal) co_return Done{};
+    const QPointer<StoredFiles> self(this);
+    const OneShot<Done> preparing = inWorker<Done>(m_keepers, [this] { return prepare(); });
+    Result<Done> prepared = co_await preparing.wait(workDeadline);
+    if (!self) co_return shuttingDown();
+    if (!prepared || m_journal) co_return prepared;
+    auto apply = [](QSqlDatabase &connection, const QList<QJsonObject> &records) -> Result<Done> {
+        for (const QJsonObject &record : records) {
+            const Result<Done> applied = table::apply(connection, record);
+            if (!applied) return applied;
+        }
+        return Done{};
+    };
+    m_journal = std::make_unique<storage::WriteBehind>(
+        m_database, m_config.directory + QStringLiteral("/.journal"), std::move(apply));
+    m_forgetting = m_journal->pending() > 0;
+    co_return Done{};
 }
 
 QCoro::Task<Result<Done>> StoredFiles::start()
 {
-    const OneShot<Done> prepared = inWorker<Done>([this] { return prepare(); });
-    Result<Done> ready = co_await prepared.wait(workDeadline);
+    Result<Done> ready = co_await makeReady();
     if (!ready) co_return ready;
     if (keepsSessions()) {
         // The same keys wherever this database is opened; those of the disk are used when it has none yet.
@@ -85,15 +110,7 @@ QCoro::Task<Result<Done>> StoredFiles::start()
         if (!counted) co_return counted;
         hearOfHomes();
     }
-    auto apply = [](QSqlDatabase &connection, const QList<QJsonObject> &records) -> Result<Done> {
-        for (const QJsonObject &record : records) {
-            const Result<Done> applied = table::apply(connection, record);
-            if (!applied) return applied;
-        }
-        return Done{};
-    };
-    m_journal = std::make_unique<storage::WriteBehind>(
-        m_database, m_config.directory + QStringLiteral("/.journal"), std::move(apply));
+    m_started = true;
     co_return Done{};
 }
 
@@ -122,7 +139,7 @@ QCoro::Task<Result<int>> StoredFiles::sweep()
 {
     const QPointer<StoredFiles> self(this);
     using Sums = QList<QByteArray>;
-    if (!m_journal) co_return 0;
+    if (!m_started) co_return 0;
     const CancelToken never;
     storage::Job<int> expiry = [](QSqlDatabase &connection) { return table::expire(connection); };
     Result<int> expired =
@@ -147,7 +164,7 @@ QCoro::Task<Result<int>> StoredFiles::sweep()
     if (!expired || m_journal->pending() > 0) co_return expired;
     const std::chrono::seconds grace = m_config.contentGrace;
     const OneShot<Sums> looking =
-        inWorker<Sums>([this, grace] { return Result<Sums>(m_onDisk.olderThan(grace)); });
+        inWorker<Sums>(m_keepers, [this, grace] { return Result<Sums>(m_onDisk.olderThan(grace)); });
     Result<Sums> old = co_await looking.wait(bulkDeadline);
     if (!self) co_return shuttingDown();
     if (!old || old->isEmpty()) co_return expired;
@@ -160,7 +177,7 @@ QCoro::Task<Result<int>> StoredFiles::sweep()
     if (!self) co_return shuttingDown();
     if (!unused || m_journal->pending() > 0) co_return expired;
     const Sums condemned = *unused;
-    const OneShot<Done> dropping = inWorker<Done>([this, condemned, grace] {
+    const OneShot<Done> dropping = inWorker<Done>(m_keepers, [this, condemned, grace] {
         m_onDisk.drop(condemned, grace);
         return Result<Done>(Done{});
     });

@@ -8,6 +8,7 @@
 #include <QJsonObject>
 #include <QSet>
 #include <QThreadPool>
+#include <mutex>
 
 namespace power::files
 {
@@ -46,7 +47,9 @@ public:
 private:
     void hearOfHomes();
     template <typename T>
-    OneShot<T> inWorker(std::function<Result<T>()> work);
+    OneShot<T> inWorker(QThreadPool &workers, std::function<Result<T>()> work);
+    // Once, with or without a database: the keys, what is on disk, and the journal. Error: Unavailable (disk).
+    QCoro::Task<Result<Done>> makeReady();
     Contents &contents() { return keepsSessions() ? static_cast<Contents &>(m_inDatabase) : m_onDisk; }
     // With its signature, where links are signed.
     StoredFile linked(StoredFile file) const;
@@ -73,7 +76,13 @@ private:
     Moved m_moved;
     QHash<QString, qint64> m_charged;      // session -> bytes stored for it, at most
     std::unique_ptr<storage::WriteBehind> m_journal;
-    QThreadPool m_workers;
+    bool m_started = false;    // the database was there
+    bool m_forgetting = false; // the journal may hold a deletion that the database has not seen
+    std::mutex m_preparing;    // prepare()
+    bool m_prepared = false;
+    // What one waits for is not behind what takes long: stores of small files, those of large ones, whole sessions that are
+    // brought, and those that are kept beside everything else.
+    QThreadPool m_workers, m_largeWorkers, m_bringers, m_keepers;
 };
 
 } // namespace power::files

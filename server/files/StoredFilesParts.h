@@ -22,12 +22,12 @@ inline Unexpected<Error> shuttingDown()
 }
 
 template <typename T>
-OneShot<T> StoredFiles::inWorker(std::function<Result<T>()> work)
+OneShot<T> StoredFiles::inWorker(QThreadPool &workers, std::function<Result<T>()> work)
 {
     OneShot<T> done;
-    m_workers.start([this, done, work = std::move(work)] {
+    workers.start([this, done, work = std::move(work)] {
         Result<T> got = work();
-        // The destructor waits for the workers, so `this` is there; it drops calls that were not delivered.
+        // The destructor waits for all of them, so `this` is there; it drops calls that were not delivered.
         QMetaObject::invokeMethod(
             this,
             [done, shared = std::make_shared<Result<T>>(std::move(got))] {

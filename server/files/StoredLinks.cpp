@@ -31,6 +31,15 @@ Unexpected<Error> aboveQuota(qint64 limit)
                 {{QStringLiteral("cause"), QStringLiteral("session_store_full")}, {QStringLiteral("limit"), limit}});
 }
 
+constexpr qint64 largeFile = 8 << 20; // what takes longer to read than it is waited for
+const QString isLargeKey = QStringLiteral("is_large");
+
+// Not told to anybody: the work is for another worker.
+Unexpected<Error> isLarge()
+{
+    return fail(ErrorCode::Internal, QString(), {}, {{isLargeKey, true}});
+}
+
 // A row of the original: the whole content came with it.
 class BytesReader : public ContentReader
 {
@@ -105,9 +114,12 @@ QCoro::Task<Result<StoredFile>> StoredFiles::storeFrom(QString principal, QStrin
                                                        std::shared_ptr<workspace::Descriptor> content)
 {
     const QPointer<StoredFiles> self(this);
-    if (!m_journal)
+    if (!m_started && keepsSessions())
         co_return fail(ErrorCode::Unavailable, QStringLiteral("The database is not ready yet; the file is in the session."),
                        QStringLiteral("list_files gives its link in a moment."));
+    const Result<Done> ready = co_await makeReady();
+    if (!ready) co_return Unexpected<Error>{ready.error()};
+    if (!self) co_return shuttingDown();
     const bool isSessions = keepsSessions() && !path.startsWith(u'/');
     const qint64 limit = isSessions ? std::numeric_limits<qint64>::max() : m_config.maxFileBytes;
     Contents *contents = &this->contents();
@@ -115,10 +127,12 @@ QCoro::Task<Result<StoredFile>> StoredFiles::storeFrom(QString principal, QStrin
     const storage::FromThread door = m_inDatabase.door();
     const SessionRef ref{principal, sessionId};
     const QString home = m_home;
-    const OneShot<KeptContent> keeping = inWorker<KeptContent>([contents, workspace, path, limit, content, isSessions, mostLinked, door, ref, home]() -> Result<KeptContent> {
+    const std::function<Result<KeptContent>(bool)> keep = [contents, workspace, path, limit, content, isSessions, mostLinked, door, ref, home](bool mayBeLarge) -> Result<KeptContent> {
         // Too large for a link, and kept already: it need not be read to say so.
         const Result<workspace::Descriptor> there = workspace->openRead(path, nullptr);
         struct stat facts = {};
+        const int descriptor = content ? content->get() : there ? there->get() : -1;
+        if (!mayBeLarge && descriptor >= 0 && ::fstat(descriptor, &facts) == 0 && facts.st_size > largeFile) return isLarge();
         if (isSessions && !content && there && ::fstat(there->get(), &facts) == 0 && facts.st_size > mostLinked) {
             const SessionFile file{path, qint64(facts.st_size), {}, sourceFacts(facts), {}};
             const Result<bool> kept = door.run<bool>(storage::Lane::Files, shortDeadline, [ref, home, file](QSqlDatabase &connection) {
@@ -137,9 +151,15 @@ QCoro::Task<Result<StoredFile>> StoredFiles::storeFrom(QString principal, QStrin
         const Result<workspace::Descriptor> now = workspace->openRead(path, nullptr);
         if (stored && content) stored->isReplaced = !now || ::fstat(now->get(), &facts) != 0 || facts.st_ino != stored->source.inode;
         return stored;
-    });
+    };
+    const OneShot<KeptContent> keeping = inWorker<KeptContent>(m_workers, [keep] { return keep(false); });
     Result<KeptContent> kept = co_await keeping.wait(workDeadline);
     if (!self) co_return shuttingDown();
+    if (!kept && kept.error().details.contains(isLargeKey)) {
+        const OneShot<KeptContent> later = inWorker<KeptContent>(m_largeWorkers, [keep] { return keep(true); });
+        kept = co_await later.wait(workDeadline);
+        if (!self) co_return shuttingDown();
+    }
     if (!kept) co_return Unexpected<Error>{kept.error()};
     FileRow row = rowFor(principal, sessionId, path, *kept);
     row.location = contents->locationOf(kept->sha256);
@@ -157,7 +177,14 @@ QCoro::Task<Result<StoredFile>> StoredFiles::storeFrom(QString principal, QStrin
 QCoro::Task<Result<FileRow>> StoredFiles::record(FileRow row, std::optional<SessionFile> file)
 {
     const QPointer<StoredFiles> self(this);
+    // A deletion that waits in the journal would take this with it: it goes first.
+    if (m_forgetting && m_journal->pending() > 0) {
+        const Result<Done> written = co_await m_journal->flush();
+        if (!self) co_return shuttingDown();
+        if (!written) co_return Unexpected<Error>{written.error()};
+    }
     if (m_journal->pending() == 0) m_links.allSaved();
+    m_forgetting = m_forgetting && m_journal->pending() > 0;
     const QString session = row.file.principal + u'/' + row.file.sessionId;
     const qint64 limit = m_config.maxSessionBytes;
     // Counted only when what is known says that it could be too much.
@@ -197,8 +224,10 @@ QCoro::Task<Result<FileRow>> StoredFiles::record(FileRow row, std::optional<Sess
         return recorded;
     };
     const CancelToken never;
-    Result<Recorded> got =
-        co_await m_database.run<Recorded>(storage::Lane::Short, shortDeadline, std::move(job), never);
+    Result<Recorded> got = fail(ErrorCode::Unavailable, QStringLiteral("The database is away, or has not heard yet what was deleted meanwhile."),
+                                QStringLiteral("Try again in a moment."));
+    if (!m_forgetting)
+        got = co_await m_database.run<Recorded>(storage::Lane::Short, shortDeadline, std::move(job), never);
     if (!self) co_return shuttingDown();
     if (got) {
         if (count) m_charged.insert(session, got->charged);
@@ -321,9 +350,9 @@ QCoro::Task<Result<QList<StoredFile>>> StoredFiles::list(QString principal, QStr
 QCoro::Task<Result<Done>> StoredFiles::forget(QString principal, QString sessionId, QString name)
 {
     const QPointer<StoredFiles> self(this);
-    if (!m_journal)
-        co_return fail(ErrorCode::Unavailable, QStringLiteral("The database is not ready yet; links of these files are not withdrawn."),
-                       QStringLiteral("Delete them again in a moment."));
+    const Result<Done> ready = co_await makeReady();
+    if (!ready) co_return ready;
+    if (!self) co_return shuttingDown();
     m_links.forget(principal, sessionId, name);
     const QString home = m_home;
     storage::Job<Done> job = [principal, sessionId, name, home](QSqlDatabase &connection) {
@@ -342,6 +371,7 @@ QCoro::Task<Result<Done>> StoredFiles::forget(QString principal, QString session
                        {QStringLiteral("session_id"), sessionId},
                        {QStringLiteral("name"), name},
                        {QStringLiteral("home"), home}});
+    m_forgetting = true;
     const Result<Done> durable = co_await m_journal->flush();
     co_return durable;
 }

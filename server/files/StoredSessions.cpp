@@ -128,7 +128,7 @@ QCoro::Task<Result<int>> StoredFiles::bringBack(QString principal, QString sessi
 {
     if (!keepsSessions()) co_return 0;
     const SessionRef ref{principal, sessionId};
-    const OneShot<int> bringing = inWorker<int>([this, ref, workspace] { return bringBackNow(ref, *workspace); });
+    const OneShot<int> bringing = inWorker<int>(m_bringers, [this, ref, workspace] { return bringBackNow(ref, *workspace); });
     Result<int> brought = co_await bringing.wait(workDeadline);
     if (brought)
         log::info("session_files_brought_back", {{QStringLiteral("session"), sessionId}, {QStringLiteral("files"), *brought}});
@@ -251,9 +251,9 @@ Result<int> StoredFiles::bringBackNow(const SessionRef &session, workspace::Work
 QCoro::Task<Result<Done>> StoredFiles::keepSession(QString principal, QString sessionId, std::shared_ptr<workspace::Workspace> workspace)
 {
     if (!keepsSessions()) co_return Done{};
-    if (!m_journal) co_return fail(ErrorCode::Unavailable, QStringLiteral("The database is not ready yet."));
+    if (!m_started) co_return fail(ErrorCode::Unavailable, QStringLiteral("The database is not ready yet."));
     const SessionRef ref{principal, sessionId};
-    const OneShot<Done> keeping = inWorker<Done>([this, ref, workspace] { return keepSessionNow(ref, *workspace); });
+    const OneShot<Done> keeping = inWorker<Done>(m_keepers, [this, ref, workspace] { return keepSessionNow(ref, *workspace); });
     Result<Done> kept = co_await keeping.wait(workDeadline);
     co_return kept;
 }

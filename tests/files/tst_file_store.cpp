@@ -326,6 +326,39 @@ private Q_SLOTS:
         QCOMPARE(get(listed->at(0).id), QByteArray(2 << 20, '1'));
     }
 
+    // What one waits for is not behind whole sessions and large files.
+    void smallBeforeLarge()
+    {
+        const QByteArray large(24 << 20, 'l');
+        std::vector<std::shared_ptr<workspace::Workspace>> spaces;
+        for (int i = 0; i < 6; ++i) {
+            spaces.push_back(*m_all->openSession({}, m_session + QString::number(i)));
+            auto writer = spaces.back()->create(QStringLiteral("large"));
+            QVERIFY(writer.ok() && (*writer)->write(large + QByteArray::number(i)).ok() && (*writer)->commit().ok());
+        }
+        write(QStringLiteral("small"), "small");
+        int kept = 0, stored = 0, before = -1;
+        const auto keepAll = [this, &kept, &stored](std::shared_ptr<workspace::Workspace> space, QString session) -> QCoro::Task<> {
+            const QString owner = QStringLiteral("owner"), path = QStringLiteral("large");
+            const auto link = co_await m_store->store(owner, session, space, path);
+            stored += link.ok();
+            const auto got = co_await m_store->keepSession(owner, session, space);
+            kept += got.ok();
+        };
+        const auto one = [this, &before, &stored]() -> QCoro::Task<> {
+            const QString owner = QStringLiteral("owner"), path = QStringLiteral("small");
+            const auto got = co_await m_store->store(owner, m_session, m_space, path);
+            before = got.ok() ? stored : -2;
+        };
+        std::vector<QCoro::Task<>> all;
+        for (std::size_t i = 0; i < spaces.size(); ++i)
+            all.push_back(keepAll(spaces[i], m_session + QString::number(i)));
+        all.push_back(one());
+        QTRY_COMPARE_WITH_TIMEOUT(kept, int(spaces.size()), 60'000);
+        QCOMPARE(stored, int(spaces.size()));
+        QVERIFY2(before >= 0 && before <= 1, QByteArray::number(before).constData());
+    }
+
     void linksOfThePythonOriginal()
     {
         QCOMPARE(sql("CREATE TABLE IF NOT EXISTS public.sandbox_files (id uuid PRIMARY KEY, session_id "
@@ -535,14 +568,21 @@ private Q_SLOTS:
         const StoredFile deleted = put(QStringLiteral("deleted"), "deleted");
         QVERIFY(await(m_store->forget(QStringLiteral("owner"), m_session, QStringLiteral("deleted"))).ok());
         QVERIFY(get(deleted.id) != "deleted");
+        const StoredFile anew = put(QStringLiteral("anew"), "old");
+        QVERIFY(await(m_store->forget(QStringLiteral("owner"), m_session, QStringLiteral("anew"))).ok());
 
         // The server dies; the next one finds what was promised.
         openStore(config());
         QVERIFY2(m_database.cluster().start().isEmpty(), "restart");
+        QTRY_VERIFY_WITH_TIMEOUT(m_database->isConnected(), 30'000);
+        // At once, with the deletion still in the journal: what is stored now is not deleted by it.
+        const StoredFile again = put(QStringLiteral("anew"), "new");
         QTRY_VERIFY_WITH_TIMEOUT(sql("SELECT 1") == 1, 30'000);
         QTRY_COMPARE_WITH_TIMEOUT(get(during.id), QByteArray("during"), 20'000);
         QCOMPARE(get(before.id), QByteArray("before"));
         QTRY_COMPARE_WITH_TIMEOUT(sql("SELECT count(*) FROM power.files WHERE name = 'deleted'"), 0, 10'000);
+        QTRY_COMPARE_WITH_TIMEOUT(get(again.id), QByteArray("new"), 10'000);
+        QCOMPARE(sql("SELECT count(*) FROM power.files WHERE name = 'anew'"), 1);
         QCOMPARE(sql("SELECT count(*) FROM power.files WHERE name = 'during'"), 1);
     }
 };
