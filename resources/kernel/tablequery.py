@@ -8,6 +8,9 @@ import re
 from power_kernel import apart, asks, jsonsafe, names, tableload
 
 MAX_NAMES = 50
+TABLE = re.compile(r"\b(?:from|join)\s+(\"(?:[^\"]|\"\")+\"|[^\W\d]\w*)", re.I)
+WITH = re.compile(r"\b(\w+)\s+as\s+(?:(?:not\s+)?materialized\s+)?\(", re.I)
+FILE = re.compile(r"""['"][^'"]*[./][^'"]*['"]""")
 STAR = re.compile(r"(?<!\()\s*\*(?!\s*\))|\bcolumns\s*\(|\bnatural\b|\bsummarize\b|\bdescribe\b|\bpivot\b|\bunpivot\b|\btable\b", re.I)
 
 
@@ -58,6 +61,22 @@ def needed(sql, columns):
         return columns
     lower = plain.lower()
     return [name for name in columns if appears(name.lower(), lower)] or columns[:1]
+
+
+def only_datasets(namespace, sql):
+    """True when a look at the text is enough: whatever it selects from are datasets, and no word of it may be a frame or a file.
+    Most statements over datasets are like that, and DuckDB, which knows for sure, takes a tenth of a second to begin."""
+    said = {word.lower() for word in re.findall(r"[^\W\d]\w*", sql)}
+    tables = {name.strip('"').replace('""', '"') for name in TABLE.findall(sql)}
+    made = {name.lower() for name in WITH.findall(sql)}
+    tables = [name for name in tables if name.lower() not in made]
+    if not tables or FILE.search(sql) or any(name.lower() in said for name in frames_of(namespace)):
+        return False
+    try:
+        found = asks.call("_tables", {"names": tables})["found"]
+    except asks.Refused:
+        return False
+    return all(name in found for name in tables)
 
 
 def appears(name, text):
@@ -191,6 +210,8 @@ def rows(namespace, meta):
     limit = min(max(int(meta.get("limit") or 100), 1), 10_000)
     offset = max(int(meta.get("offset") or 0), 0)
     local = bool(meta.get("local"))
+    if not local and only_datasets(namespace, sql):
+        return b'{"engine": "postgresql"}'
 
     def work(talk):
         statement = Statement(talk, namespace, sql, local, parameters)
@@ -236,7 +257,8 @@ def query(sql, params=None):
             return statement.facts()
 
         try:
-            facts = json.loads(carried_out(work, pieces.take, pieces.tell))
+            plain = not local and only_datasets(namespace, sql)
+            facts = {"engine": "postgresql"} if plain else json.loads(carried_out(work, pieces.take, pieces.tell))
         except apart.Refused as error:
             if why:
                 error.args[0]["value"] = f"PostgreSQL: {why} DuckDB, which was asked then: {error}"

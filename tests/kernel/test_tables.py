@@ -126,6 +126,17 @@ class Tables(KernelTest):
         self.assertEqual(self.calls, [("_tables", {"names": ["sales"]})])
         self.assertEqual(self.query("select a::regclass from sales"), {"engine": "postgresql"})  # does not parse here
         self.assertEqual(self.query("with t as (select * from sales) select * from t"), {"engine": "postgresql"})
+        self.assertEqual(self.calls[-1], ("_tables", {"names": ["sales"]}))  # t is no table to ask for
+
+    def test_what_datasets_alone_are_is_seen_by_duckdb_where_the_text_does_not_tell(self):
+        self.put("f.csv", "n\n1\n")
+        self.ok("df = pd.DataFrame({'n': [1]})\nDay = pd.DataFrame({'n': [2]})")
+        for sql in ("select count(*) as c from sales, df where df.n = sales.n", "select count(*) as c from sales join 'f.csv' as f using (n)",
+                    "select count(*) - 1 as c from sales s where exists (table \"DAY\")"):
+            got = self.query(sql)
+            self.assertEqual((got["engine"], got["datasets"]), ("duckdb", ["sales"]), sql)
+        for sql in ("select 'df' from sales", "select extract(year from day) from sales, sales as t where t.n > 1.5"):
+            self.assertEqual(self.query(sql), {"engine": "postgresql"}, sql)
 
     def test_join(self):
         self.ok("df = pd.DataFrame({'region': ['north', 'south'], 'factor': [2, 4]})")
