@@ -37,6 +37,12 @@ def prepare():
     from power_kernel import tablequery, tasks  # compiled before the fork
 
     tasks.handlers, tablequery.rows
+    try:  # DuckDB's library, without the package: that makes a connection, and with it threads and a seed that all would share
+        import _duckdb
+
+        _duckdb.Error
+    except ImportError:
+        pass
     try:
         from power_kernel import snapreader
 

@@ -92,7 +92,10 @@ class Statement:
     """In the child: one statement, prepared."""
 
     def __init__(self, talk, namespace, sql, local, parameters):
-        import duckdb
+        try:
+            import _duckdb as duckdb  # a connection of its own is all that is needed: the package begins with another one
+        except ImportError:
+            import duckdb
 
         self.duckdb, self.talk, self.sql, self.parameters = duckdb, talk, sql, parameters
         if isinstance(parameters, dict):

@@ -27,7 +27,7 @@ class Kernels(KernelTest):
 
     def test_random_differs(self):
         other = self.zygote.spawn()
-        code = "import random\n(random.random(), np.random.rand(), np.random.default_rng().random())"
+        code = "import duckdb, random\n(random.random(), np.random.rand(), np.random.default_rng().random(), duckdb.sql('select random()').fetchone()[0])"
         mine, theirs = eval(self.ok(code).result), eval(other.run(code).result)
         for a, b in zip(mine, theirs):
             self.assertNotEqual(a, b)
