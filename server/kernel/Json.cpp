@@ -3,7 +3,7 @@
 namespace power::kernel
 {
 
-std::string quoted(std::string_view text)
+std::string jsonText(std::string_view text)
 {
     static const char digits[] = "0123456789abcdef";
     std::string out = "\"";

@@ -6,7 +6,7 @@
 namespace power::kernel
 {
 
-// `text` as a JSON string with its quotes; control characters escaped, bytes above 0x7f unchanged (UTF-8).
-std::string quoted(std::string_view text);
+// `text` as a JSON string with its quotes (not `quoted`: std::quoted would be found for a std::string); control characters escaped, bytes above 0x7f unchanged (UTF-8).
+std::string jsonText(std::string_view text);
 
 } // namespace power::kernel

@@ -29,8 +29,8 @@ py::object *kernelMain = nullptr; // never freed: Python does not end in this pr
 
 std::string failureFields(const sandbox::Failure &failure)
 {
-    return "{\"step\":" + quoted(failure.step) + ",\"errno\":" + std::to_string(failure.error) +
-           ",\"text\":" + quoted(failure.text) + "}";
+    return "{\"step\":" + jsonText(failure.step) + ",\"errno\":" + std::to_string(failure.error) +
+           ",\"text\":" + jsonText(failure.text) + "}";
 }
 
 [[noreturn]] void giveUp(int report, const sandbox::Failure &failure)

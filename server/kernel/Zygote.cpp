@@ -117,7 +117,7 @@ void Zygote::spawn(JsonValue &meta)
 {
     SpawnOrder order;
     const JsonValue &id = member(meta, "spawn");
-    order.id = id.kind == JsonValue::Kind::Text ? quoted(id.text) : std::to_string(std::int64_t(id.number));
+    order.id = id.kind == JsonValue::Kind::Text ? jsonText(id.text) : std::to_string(std::int64_t(id.number));
     JsonValue &plan = member(meta, "plan");
     JsonValue &kernel = member(meta, "kernel");
     if (const auto cwd = kernel.object.find("cwd"); cwd != kernel.object.end()) order.cwd = cwd->second.text;
@@ -135,7 +135,7 @@ void Zygote::spawn(JsonValue &meta)
     if (role != "kernel" && role != kRenderRole && role != kViewRole && role != kLoadRole)
         return refuse(order, R"("step":"run_as","errno":0,"text":"this power-kernel has no such worker")");
     if (!sandbox::planFromValue(plan, order.plan, reason))
-        return refuse(order, R"("step":"plan","errno":0,"text":)" + quoted(reason));
+        return refuse(order, R"("step":"plan","errno":0,"text":)" + jsonText(reason));
     kernel.object["plan"] = std::move(plan); // the kernel translates its paths where no mount namespace does
     order.kernel = std::move(kernel);
     m_births.push_back(beginBirth(order, m_confinement));
@@ -312,14 +312,14 @@ int runZygote(const std::vector<std::string> &imports)
     Channel server(kServer);
     std::string reason;
     if (!startInterpreter(environment, reason)) {
-        server.send(FrameType::ZygoteReady, "{\"error\":" + quoted(reason) + "}");
+        server.send(FrameType::ZygoteReady, "{\"error\":" + jsonText(reason) + "}");
         return 1;
     }
     try {
         Confinement confinement;
         sandbox::Failure failure;
         if (!confinement.prepare(failure)) {
-            server.send(FrameType::ZygoteReady, "{\"error\":" + quoted(failure.text) + "}");
+            server.send(FrameType::ZygoteReady, "{\"error\":" + jsonText(failure.text) + "}");
             return 1;
         }
         const py::tuple warm = py::module_::import("power_kernel.warmup").attr("warm_up")(imports);
@@ -333,7 +333,7 @@ int runZygote(const std::vector<std::string> &imports)
         return zygote.serve();
     } catch (const std::exception &error) {
         std::fprintf(stderr, "power-kernel zygote: %s\n", error.what());
-        server.send(FrameType::ZygoteReady, "{\"error\":" + quoted(error.what()) + "}");
+        server.send(FrameType::ZygoteReady, "{\"error\":" + jsonText(error.what()) + "}");
         return 1;
     }
 }
