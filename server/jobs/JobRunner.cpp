@@ -105,6 +105,11 @@ QCoro::Task<> JobRunner::claim()
         for (const Job &each : *claimed) {
             const auto running = std::make_shared<Running>();
             running->job = each;
+            if (m_stopping) {
+                m_running.insert(each.id, running);
+                giveBack(running);
+                continue;
+            }
             running->occupies = true;
             running->uidPlace = takeUidPlace();
             m_running.insert(each.id, running);
@@ -112,6 +117,15 @@ QCoro::Task<> JobRunner::claim()
         }
     } while (m_claimAgain);
     m_claiming = false;
+}
+
+// Claimed when the server was stopping already: the next one begins it as if nobody had.
+void JobRunner::giveBack(const RunningPtr &running)
+{
+    Ending ending;
+    ending.state = state::interrupted;
+    ending.notStarted = true;
+    settle(running, std::move(ending));
 }
 
 sessions::ApartCall JobRunner::callFor(const RunningPtr &running)
@@ -294,12 +308,13 @@ QCoro::Task<> JobRunner::stop()
 {
     m_stopping = true;
     const auto all = m_running.values();
+    log::info("jobs_stopping", {{QStringLiteral("running"), all.size()}});
     for (const RunningPtr &running : all)
         running->end(Running::Why::Stopping);
     const QPointer<JobRunner> self(this);
     const auto since = std::chrono::steady_clock::now();
     const std::chrono::milliseconds step{50};
-    while (self && !m_running.isEmpty() && std::chrono::steady_clock::now() - since < kStopTime) {
+    while (self && (m_claiming || !m_running.isEmpty()) && std::chrono::steady_clock::now() - since < kStopTime) {
         const OneShot<Done> pause;
         const CancelToken none;
         const Result<Done> waited = co_await pause.wait(step, none);

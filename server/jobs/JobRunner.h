@@ -55,6 +55,7 @@ Q_SIGNALS:
 
 private:
     QCoro::Task<> claim();
+    void giveBack(const RunningPtr &running);
     QCoro::Task<> execute(RunningPtr running);
     QCoro::Task<> beat();
     void heard(const QList<table::Beat> &sent, const table::Pulse &pulse);

@@ -2,7 +2,10 @@
 #include "app/ServerProcess.h"
 #include "storage/TestDatabase.h"
 #include <QJsonDocument>
+#include <QScopeGuard>
+#include <QSemaphore>
 #include <QTest>
+#include <csignal>
 
 using namespace power;
 using namespace power::test;
@@ -103,6 +106,32 @@ private Q_SLOTS:
         const QJsonObject done = result(m_two, id);
         QVERIFY2(done.value(QStringLiteral("stdout")).toString() == u"4950 with it\n", QJsonDocument(done).toJson().constData());
         QTRY_COMPARE_WITH_TIMEOUT(kept(), 0, 5'000);
+    }
+
+    // Claimed in the moment in which the server stops: nobody has run it, and it waits as before.
+    void claimedWhileStopping()
+    {
+        QSemaphore locked, release;
+        storage::Job<Done> hold = [&locked, &release](QSqlDatabase &connection) -> Result<Done> {
+            const Result<Done> taken = storage::script(connection, "LOCK TABLE power.job_attempts IN ACCESS EXCLUSIVE MODE");
+            locked.release();
+            release.tryAcquire(1, 30'000);
+            return taken;
+        };
+        const auto holding = m_database->run<Done>(storage::Lane::Bulk, 60s, std::move(hold));
+        QVERIFY(locked.tryAcquire(1, 10'000));
+        const auto whatever = qScopeGuard([&release] { release.release(); });
+        QVERIFY(!submit(m_two, "open('ran', 'w').write('it did')", "late").isEmpty());
+        const char *const waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'power.job_attempts'::regclass";
+        QTRY_COMPARE_WITH_TIMEOUT(m_database.number(waiting), 1, 10'000);
+        ::kill(pid_t(m_two.pid()), SIGTERM);
+        QTRY_VERIFY_WITH_TIMEOUT(m_two.output().contains("jobs_stopping"), 15'000);
+        release.release();
+        QTRY_VERIFY_WITH_TIMEOUT(!m_two.isRunning(), 30'000); // a second signal would end it in the middle
+        const storage::Rows job = m_database.rows("SELECT j.state, j.attempts, (SELECT count(*) FROM power.job_attempts a WHERE a.job_id = j.id) FROM power.jobs j WHERE session_id = 'late'");
+        QCOMPARE(job.text(0, 0), QStringLiteral("queued"));
+        QCOMPARE(job.number(0, 1), 0);
+        QCOMPARE(job.number(0, 2), 0);
     }
 };
 
