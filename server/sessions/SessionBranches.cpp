@@ -55,6 +55,13 @@ QString leftOutText(const QStringList &names)
     return QStringLiteral(" Hidden files and links are not carried: %1.").arg(shown);
 }
 
+// For the message of an answer: the variables are in the kernel alone. `why` may be empty.
+QString notKeptText(const QString &why)
+{
+    const QString reason = why.isEmpty() ? QString() : QStringLiteral(" (%1)").arg(why);
+    return QStringLiteral(" These variables are not stored as the session's latest state yet%1: a restart of the server now would not bring them back.").arg(reason);
+}
+
 Unexpected<Error> noVariables(const QString &id)
 {
     return fail(ErrorCode::NotFound, QStringLiteral("Session '%1' has no variables yet.").arg(id),
@@ -228,13 +235,17 @@ QCoro::Task<Result<QJsonObject>> SessionService::restore(SessionKey key, QString
     if (!durable)
         co_return Unexpected<Error>{durable.error()};
     tellFilesChanged(key, *written, {});
+    // On the disk before the answer: a crash right after it must not bring back what was given up.
+    const bool kept = co_await m_snapshots.save(session);
     QJsonObject data = restored.facts;
     data.remove(QStringLiteral("lost_cells"));
     data.remove(QStringLiteral("last_cell"));
     data.insert(QStringLiteral("session_id"), key.id);
     data.insert(QStringLiteral("name"), name);
     data.insert(QStringLiteral("files_put_back"), QJsonArray::fromStringList(written->mid(0, 200)));
-    data.insert(QStringLiteral("message"), QStringLiteral("Variables and files are those of checkpoint '%1'; files made since then are still there.").arg(name));
+    data.insert(QStringLiteral("message"), QStringLiteral("Variables and files are those of checkpoint '%1'; files made since then are still there.").arg(name)
+                                              + (kept ? QString() : notKeptText(m_snapshots.problemOf(*session))));
+    data.insert(QStringLiteral("durable"), kept);
     co_return data;
 }
 

@@ -4,6 +4,7 @@
 #include "sessions/SessionRecords.h"
 #include "sessions/SessionService.h"
 #include <algorithm>
+#include <tuple>
 
 namespace power::sessions {
 
@@ -13,7 +14,7 @@ namespace {
 constexpr auto kLeastUnused = 2s;    // of a session that comes back from its snapshot
 constexpr auto kLongUnused = 60s;    // of one that does not
 constexpr int kMostEvictions = 8;    // for one new kernel
-constexpr std::size_t kSavedAtOnce = 4;
+constexpr int kSavedAtOnce = 8;      // most of them wait for the disk
 constexpr auto kSaveAllTime = 20s;   // of a shutdown
 } // namespace
 
@@ -192,21 +193,42 @@ void SessionService::evictExpired()
     }
 }
 
+// One after the other of those that are left.
+QCoro::Task<> SessionService::saveSome(std::shared_ptr<Unsaved> unsaved)
+{
+    while (!unsaved->sessions.isEmpty()) {
+        const std::shared_ptr<LiveSession> session = unsaved->sessions.takeFirst();
+        co_await m_snapshots.save(session);
+    }
+    if (--unsaved->writers == 0)
+        unsaved->done.resolve(Done{});
+}
+
 QCoro::Task<> SessionService::saveAll()
 {
-    QList<std::shared_ptr<LiveSession>> unsaved;
+    const auto unsaved = std::make_shared<Unsaved>();
     for (const auto &session : std::as_const(m_live)) {
         if (session->kernelAlive() && session->snapshot.isDirty() && !session->deleted)
-            unsaved << session;
+            unsaved->sessions << session;
     }
-    const auto begun = std::chrono::steady_clock::now();
-    for (qsizetype i = 0; i < unsaved.size() && std::chrono::steady_clock::now() - begun < kSaveAllTime;) {
-        std::vector<QCoro::Task<bool>> some;
-        for (; some.size() < kSavedAtOnce && i < unsaved.size(); ++i)
-            some.push_back(m_snapshots.save(unsaved.at(i)));
-        for (QCoro::Task<bool> &each : some)
-            co_await each;
-    }
+    if (unsaved->sessions.isEmpty())
+        co_return;
+    // Those that are known to take long hold up nobody who comes after them.
+    const auto patience = [](const std::shared_ptr<LiveSession> &session) {
+        return std::make_tuple(session->snapshot.saving, session->snapshot.failures, session->snapshot.took);
+    };
+    std::sort(unsaved->sessions.begin(), unsaved->sessions.end(), [patience](const auto &a, const auto &b) { return patience(a) < patience(b); });
+    unsaved->writers = kSavedAtOnce;
+    for (int i = 0; i < kSavedAtOnce; ++i)
+        saveSome(unsaved);
+    const std::chrono::milliseconds most = kSaveAllTime;
+    const CancelToken none;
+    const OneShot<Done> done = unsaved->done;
+    const Result<Done> waited = co_await done.wait(most, none);
+    if (waited)
+        co_return;
+    log::warning("sessions_not_saved", {{QStringLiteral("waiting"), unsaved->sessions.size()}, {QStringLiteral("writing"), unsaved->writers}});
+    unsaved->sessions.clear();
 }
 
 } // namespace power::sessions

@@ -105,7 +105,14 @@ private:
     QCoro::Task<bool> evictIdlest(std::shared_ptr<LiveSession> except);
     // Ends an idle session's kernel behind its snapshot. False: it is in use, or (onlySaved) could not be saved.
     QCoro::Task<bool> retire(std::shared_ptr<LiveSession> session, QString reason, bool onlySaved);
+    // Of a shutdown: every state that is not stored, within a bounded time.
     QCoro::Task<> saveAll();
+    struct Unsaved {
+        QList<std::shared_ptr<LiveSession>> sessions;
+        int writers = 0;
+        OneShot<Done> done;
+    };
+    QCoro::Task<> saveSome(std::shared_ptr<Unsaved> unsaved);
     // What the branches work with: the state of now on disk; the session's turn.
     QCoro::Task<Result<files::SnapshotFacts>> saved(std::shared_ptr<LiveSession> session);
     QCoro::Task<Result<std::shared_ptr<RunQueue::Turn>>> turnOf(std::shared_ptr<LiveSession> session, CancelToken cancel);

@@ -19,6 +19,8 @@ constexpr auto kTick = 500ms;
 constexpr auto kQuietTime = 1500ms;  // after a run; with a tick and the writing: within 5 s
 constexpr auto kBusyTime = 30s;      // a session that is never quiet
 constexpr int kWrittenAtOnce = 2;
+constexpr auto kSlowAfter = 2s;
+constexpr qint64 kSlowBytesPerSecond = 4 << 20;
 constexpr int kTimesItsTime = 8;     // the pause between two is that many times what the last one took
 constexpr auto kLongestPause = 60s;
 constexpr auto kAfterFailure = 30s;  // doubled by each further one
@@ -76,7 +78,7 @@ void Snapshots::noteRun(const std::shared_ptr<LiveSession> &session)
     if (!m_timer.isActive())
         m_timer.start();
     // One that is never quiet: between this run and the next. The kernel only forks, nobody waits for it.
-    if (elapsed(state.changed) >= kBusyTime && m_writing < kWrittenAtOnce && isDue(*session))
+    if (elapsed(state.changed) >= kBusyTime && isDue(*session) && hasRoomFor(*session))
         writeSoon(session);
 }
 
@@ -91,6 +93,27 @@ bool Snapshots::isDue(const LiveSession &session) const
     return !state.written.isValid() || elapsed(state.written) >= std::min<std::chrono::milliseconds>(state.took * kTimesItsTime, kLongestPause);
 }
 
+// Of one that is being written.
+bool Snapshots::isSlow(const LiveSession &session)
+{
+    const auto time = elapsed(session.snapshot.written);
+    return time >= kSlowAfter && session.snapshot.arrived && *session.snapshot.arrived < kSlowBytesPerSecond / 1000 * time.count();
+}
+
+bool Snapshots::hasRoomFor(const LiveSession &session) const
+{
+    int quick = 0, slow = 0, slowOfIts = 0;
+    for (const auto &each : m_writing) {
+        if (!isSlow(*each)) {
+            ++quick;
+            continue;
+        }
+        ++slow;
+        slowOfIts += each->key.principal == session.key.principal ? 1 : 0;
+    }
+    return quick < kWrittenAtOnce && slow < kSlowAtOnce && slowOfIts < kSlowOfOne;
+}
+
 void Snapshots::tick()
 {
     std::shared_ptr<LiveSession> oldest;
@@ -101,14 +124,14 @@ void Snapshots::tick()
             continue;
         }
         ++it;
-        if (!isDue(*session) || session->queue.isBusy() || elapsed(session->snapshot.touched) < kQuietTime)
+        if (!isDue(*session) || session->queue.isBusy() || elapsed(session->snapshot.touched) < kQuietTime || !hasRoomFor(*session))
             continue;
         if (!oldest || elapsed(session->snapshot.changed) > elapsed(oldest->snapshot.changed))
             oldest = session;
     }
     if (m_dirty.isEmpty())
         m_timer.stop();
-    if (oldest && m_writing < kWrittenAtOnce)
+    if (oldest)
         writeSoon(oldest);
 }
 
@@ -116,7 +139,7 @@ QCoro::Task<> Snapshots::writeSoon(std::shared_ptr<LiveSession> session)
 {
     const QPointer<Snapshots> self(this);
     const bool written = co_await write(session);
-    if (self && written && self->m_writing < kWrittenAtOnce && !self->m_dirty.isEmpty())
+    if (self && written && !self->m_dirty.isEmpty())
         self->tick(); // many sessions at once do not wait for the clock
 }
 
@@ -125,7 +148,7 @@ QCoro::Task<bool> Snapshots::write(std::shared_ptr<LiveSession> session)
     SnapshotState &state = session->snapshot;
     state.saving = true;
     state.written.start();
-    ++m_writing;
+    m_writing << session;
     const QPointer<Snapshots> self(this);
     const qint64 changes = state.changes;
     const files::SnapshotKey key = keyOf(session->key);
@@ -139,13 +162,16 @@ QCoro::Task<bool> Snapshots::write(std::shared_ptr<LiveSession> session)
         std::unique_ptr<SnapshotStore::Writer> writer;
     };
     auto target = std::make_shared<Target>();
+    const auto arrived = std::make_shared<std::atomic<qint64>>(0);
+    state.arrived = arrived;
     supervisor::SnapshotOrder order;
     order.limitBytes = m_config.limitBytes;
     const qint64 free = m_host.totalMemoryBytes() - m_host.usedMemoryBytes(); // of all sessions
     const qint64 own = m_config.memoryBytes > 0 ? m_config.memoryBytes / 10 * 9 - session->kernel->memoryBytes() : free;
     order.allowanceBytes = std::max(std::min(own, free / 2), kLeastAllowance);
     order.skip = state.skip;
-    order.take = [target, store, key](QByteArrayView bytes) -> Result<Done> {
+    order.take = [target, store, key, arrived](QByteArrayView bytes) -> Result<Done> {
+        *arrived += bytes.size();
         if (!target->writer) {
             auto made = store->create(key);
             if (!made)
@@ -170,7 +196,7 @@ QCoro::Task<bool> Snapshots::write(std::shared_ptr<LiveSession> session)
     }
     target.reset();
     if (self)
-        --self->m_writing;
+        self->m_writing.removeOne(session);
     state.saving = false;
     state.took = elapsed(state.written);
     const bool good = summary && stored && !session->deleted;

@@ -7,6 +7,8 @@
 #include <QElapsedTimer>
 #include <QObject>
 #include <QTimer>
+#include <atomic>
+#include <memory>
 
 namespace power::sessions {
 
@@ -23,6 +25,7 @@ struct SnapshotState {
     QStringList skip;                // names that took too long
     QElapsedTimer changed, touched;  // since the first unsaved run; since the last run
     QElapsedTimer written;           // since the last snapshot was begun
+    std::shared_ptr<std::atomic<qint64>> arrived; // bytes of the one that is being written, counted in its reader's thread
     std::chrono::milliseconds took{0};
     bool isDirty() const { return changes > saved; }
 };
@@ -38,8 +41,10 @@ struct Restored {
     int variables = 0;
 };
 
-// Snapshots: written by low-priority children of idle kernels, at most two at a time, two seconds after a session's last
-// run, or between two runs when it has been busy for half a minute. Large ones less often. Only kernels ever read them.
+// Snapshots: written by low-priority children of idle kernels, two at a time, two seconds after a session's last run, or
+// between two runs when it has been busy for half a minute. Large ones less often. One whose bytes come slowly (values
+// may take as long as they please to say what they are) does not keep the others waiting: up to kSlowAtOnce such, kSlowOfOne
+// of one principal, go on beside the two. Only kernels ever read them.
 // Thread: the event loop's; the disk work is done beside it.
 class Snapshots : public QObject
 {
@@ -70,9 +75,13 @@ public:
     static files::SnapshotKey keyOf(const SessionKey &key, const QString &name = {});
 
 private:
+    static constexpr int kSlowAtOnce = 24, kSlowOfOne = 12;
+
     QCoro::Task<bool> write(std::shared_ptr<LiveSession> session);
+    bool hasRoomFor(const LiveSession &session) const;
     QCoro::Task<> writeSoon(std::shared_ptr<LiveSession> session);
     bool isDue(const LiveSession &session) const;
+    static bool isSlow(const LiveSession &session);
     void tick();
 
     Config m_config;
@@ -80,7 +89,7 @@ private:
     supervisor::KernelHost &m_host;
     QHash<QString, std::weak_ptr<LiveSession>> m_dirty;
     QTimer m_timer;
-    int m_writing = 0;
+    QList<std::shared_ptr<LiveSession>> m_writing;
 };
 
 } // namespace power::sessions

@@ -20,8 +20,8 @@ constexpr std::size_t kMostPiece = 2u << 20;
 constexpr qsizetype kMostSkipped = 200;
 constexpr auto kStall = 90s; // without a byte: it hangs
 constexpr qint64 kSlack = 16 << 20; // heads, padding and the table of names
-// Each waits for a process most of the time.
-constexpr int kReaders = 4;
+// Each waits for a process most of the time; that may be as slow as it likes, and others must not wait for it.
+constexpr int kReaders = 32;
 
 QThreadPool &snapshotReaders()
 {

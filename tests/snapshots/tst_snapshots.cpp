@@ -228,6 +228,34 @@ private Q_SLOTS:
         QVERIFY2(none.isError && none.text.contains(u"It has: good"), qPrintable(none.text));
     }
 
+    // The server is killed in the moment after the answer.
+    void goingBackOutlivesAKill()
+    {
+        const QJsonObject name{{QStringLiteral("name"), QStringLiteral("then")}, {QStringLiteral("session_id"), QStringLiteral("back")}};
+        ok(QStringLiteral("plan = 'kept'; open('plan.txt', 'w').write('kept')"), QStringLiteral("back"));
+        QVERIFY(!m_server.tool("checkpoint_session", name).isError);
+        ok(QStringLiteral("plan = 'given up'; open('plan.txt', 'w').write('given up')"), QStringLiteral("back"));
+        QTRY_VERIFY_WITH_TIMEOUT(storedCell(m_server, QStringLiteral("back")) == 2, 30'000);
+        const ToolAnswer back = m_server.tool("restore_session", name);
+        m_server.kill();
+        QVERIFY2(!back.isError && back.text.contains(u"are those of checkpoint 'then'") && !back.text.contains(u"not stored"), qPrintable(back.text));
+        QVERIFY2(m_server.start({QStringLiteral("--tool-profile"), QStringLiteral("all")}), m_server.output().constData());
+        const QString answer = ok(QStringLiteral("print(plan, open('plan.txt').read())"), QStringLiteral("back"));
+        QVERIFY2(answer.contains(u"kept kept") && !answer.contains(u"lost"), qPrintable(answer));
+    }
+
+    // Values that take a minute each to be written; the fifth session does not wait for any of them.
+    void slowOnesHoldUpNobody()
+    {
+        for (int i = 0; i < 4; ++i)
+            ok(QStringLiteral("import time\nclass Slow:\n    def __reduce__(self): time.sleep(60); return (int, ())\nslow = Slow()"), QStringLiteral("slow%1").arg(i));
+        ok(QStringLiteral("quick = 1"), QStringLiteral("quick"));
+        QTRY_VERIFY_WITH_TIMEOUT(storedCell(m_server, QStringLiteral("quick")) == 1, 20'000);
+        QVERIFY(storedCell(m_server, QStringLiteral("slow3")) == -1);
+        for (int i = 0; i < 4; ++i)
+            QVERIFY(!m_server.tool("delete_session", {{QStringLiteral("session_id"), QStringLiteral("slow%1").arg(i)}}).isError);
+    }
+
     void aKillLosesTheLastCellsAndNamesThem()
     {
         ok(QStringLiteral("kept = 1"), QStringLiteral("killed"));
