@@ -163,6 +163,7 @@ void Application::buildServices()
                               : m_settings.dataDir + QStringLiteral("/cache");
     host.requiredTier = m_settings.sandboxRequire;
     host.forcedTier = m_settings.sandboxTier == u"auto" ? QString() : m_settings.sandboxTier;
+    host.usesGroups = m_settings.sandboxCgroup != u"off";
     host.landlockAbi = int(m_settings.sandboxLandlockAbi);
     host.checkpointsPerSecond = int(m_settings.checkpointsPerSecond);
     host.totalMemoryBytes = m_settings.totalMemoryMb << 20;
@@ -496,7 +497,8 @@ QString Application::packages() const
 QString Application::tier() const
 {
     const supervisor::TierReport &tier = m_kernels->tier();
-    return tier.reason.isEmpty() ? tier.tier : tier.tier + QStringLiteral(" (") + tier.reason + u')';
+    const QString words = tier.reason.isEmpty() ? tier.tier : tier.tier + QStringLiteral(" (") + tier.reason + u')';
+    return tier.layers.value(QStringLiteral("cgroup")).toBool() ? words + QStringLiteral(", sessions in control groups") : words;
 }
 
 } // namespace power::app

@@ -113,6 +113,8 @@ std::vector<Declaration> build()
              "Lowest sandbox tier that may run code; \"none\" switches the refusal off.");
     t.choice("SANDBOX_TIER", &Settings::sandboxTier, "auto", "auto|full|container|nonroot|none",
              "Force a sandbox tier in place of the best one the machine allows.");
+    t.choice("SANDBOX_CGROUP", &Settings::sandboxCgroup, "auto", "auto|off",
+             "A control group (cgroup v2) for each session, with limits that the system holds, where the machine lets the server make them.");
     t.number("SANDBOX_LANDLOCK_ABI", &Settings::sandboxLandlockAbi, "-1", -1, 64,
              "Highest Landlock ABI to use; 0 = no Landlock.", "what the kernel offers");
     t.add("PYTHON_ENV", Form::Path, &Settings::pythonEnv, "", "Prefix of the virtual environment with the Python stack.")

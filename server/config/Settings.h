@@ -47,6 +47,7 @@ public:
     bool enableSchedules = false;
     QString webhookSecret;        // secret
     QString sandboxRequire;       // lowest tier that may run user code: "full", "container", "nonroot", "none"
+    QString sandboxCgroup;        // "auto" or "off"
     QString sandboxTier;          // "auto" or a tier to force
     qint64 sandboxLandlockAbi = 0; // highest Landlock ABI to use; -1 = what the kernel offers
     QString extraRequirements;    // file; empty = none

@@ -12,6 +12,8 @@ Answer answerOf(const Services &services, const sessions::RunReport &report, con
     answer.blocks = runBlocks(report, baseUrl);
     answer.data = runData(report, baseUrl);
     answer.data.insert(QStringLiteral("sandbox_tier"), services.kernels.tier().tier);
+    if (services.kernels.tier().layers.value(QStringLiteral("cgroup")).toBool())
+        answer.data.insert(QStringLiteral("sandbox_cgroup"), true);
     answer.userError = report.outcome.status != supervisor::RunStatus::Ok;
     return answer;
 }

@@ -159,7 +159,7 @@ std::string ProbeResult::toJson() const
     json += std::string(",\"mount\":") + word(canMount) + ",\"pid_namespace\":" + word(canPidNamespace);
     json += std::string(",\"net_namespace\":") + word(canNetNamespace) + ",\"can_user_namespace\":" + word(canUserNamespace);
     json += std::string(",\"user_namespace\":") + word(userNamespace);
-    json += std::string(",\"cgroup\":") + word(cgroupWritable) + ",\"reason\":" + quoteJson(reason) + "}";
+    json += ",\"reason\":" + quoteJson(reason) + "}";
     return json;
 }
 

@@ -9,7 +9,7 @@ struct ProbeResult {
     Tier best = Tier::None;
     int landlockAbi = 0; // to be used: what the kernel has, at most landlockCap and the newest this code knows
     bool seccomp = false, canSetuid = false, canMount = false, canPidNamespace = false, canNetNamespace = false,
-         canUserNamespace = false, cgroupWritable = false;
+         canUserNamespace = false;
     bool userNamespace = false; // `full` stands in user namespaces, because the server is not root: Plan::userNamespace
     std::string reason; // why not a higher tier, one sentence; empty for full, unless it stands in user namespaces
     std::string toJson() const;

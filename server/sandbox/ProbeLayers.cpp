@@ -72,22 +72,6 @@ std::string tryUnshare(int flag)
     return ::unshare(flag) == 0 ? std::string() : errorText("unshare");
 }
 
-// A v2 tree with the memory controller, in which a leaf can be made.
-bool canMakeCgroup()
-{
-    std::string own = sys::readFile("/proc/self/cgroup");
-    const std::size_t at = own.rfind("0::", 0) == 0 ? 0 : own.find("\n0::");
-    if (at == std::string::npos) return false;
-    own.erase(0, own.find("::", at) + 2);
-    own.resize(std::min(own.size(), own.find('\n')));
-    const std::string directory = "/sys/fs/cgroup" + own;
-    if (sys::readFile((directory + "/cgroup.controllers").c_str()).find("memory") == std::string::npos) return false;
-    const std::string leaf = directory + "/power-probe-" + std::to_string(::getpid());
-    if (::mkdir(leaf.c_str(), 0755) != 0) return false;
-    ::rmdir(leaf.c_str());
-    return true;
-}
-
 } // namespace
 
 std::string inChild(const std::function<std::string()> &body)
@@ -132,7 +116,6 @@ void probeLayers(ProbeResult &result)
     result.canPidNamespace = full || inChild([] { return tryUnshare(CLONE_NEWPID); }).empty();
     result.canNetNamespace = full || inChild([] { return tryUnshare(CLONE_NEWNET); }).empty();
     result.canUserNamespace = result.userNamespace || inChild([] { return tryUnshare(CLONE_NEWUSER); }).empty();
-    result.cgroupWritable = canMakeCgroup();
 }
 
 } // namespace power::sandbox

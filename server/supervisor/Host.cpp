@@ -137,6 +137,7 @@ Host::Host(HostConfig config)
     prepareSpool(m_config.spoolDirectory);
     m_budget = kernelMemoryBudget(m_config.totalMemoryBytes);
     m_walker.setMaxThreadCount(1);
+    m_groupWork.setMaxThreadCount(1);
     m_sampler.setMaxThreadCount(2); // the end of a tree does not wait for a long walk of another one's directory
     m_renderer = std::make_unique<Renderer>(*this, m_config.renderDirectory, m_config.renderUid);
     m_tick.setSingleShot(true);
@@ -155,6 +156,8 @@ Host::~Host()
         kernel->abandon();
     m_zygotes.reset();
     m_sampler.waitForDone(); // kills without the zygote
+    m_groupWork.waitForDone();
+    m_groups.reset();
 }
 
 QCoro::Task<Result<Done>> Host::start()
@@ -175,6 +178,9 @@ QCoro::Task<Result<Done>> Host::start()
     log::info("sandbox_tier", {{QStringLiteral("tier"), m_tier.tier}, {QStringLiteral("reason"), m_tier.reason}});
     HostConfig swept = m_config;
     co_await sweepLeftOvers(std::move(swept));
+    if (!self)
+        co_return fail(ErrorCode::Cancelled, QStringLiteral("The server stopped."));
+    co_await openGroups();
     if (!self)
         co_return fail(ErrorCode::Cancelled, QStringLiteral("The server stopped."));
     QByteArrayList arguments;
@@ -249,7 +255,7 @@ Host::Shared Host::predecessor(const KernelSpec &spec) const
     return {};
 }
 
-Host::Shared Host::order(const KernelSpec &spec, QString &trouble)
+Host::Shared Host::order(const KernelSpec &spec, quint64 number, QString &trouble)
 {
     FdPair control = makeSocketPair();
     FdPair out = makeReadPipe();
@@ -261,11 +267,11 @@ Host::Shared Host::order(const KernelSpec &spec, QString &trouble)
     }
     const QByteArray token = newToken();
     auto kernel = std::make_shared<KernelProcess>(
-        *this, m_next++, spec, m_tier.tier, token,
+        *this, number, spec, m_tier.tier, token,
         KernelProcess::Channels{std::move(control.ours), std::move(out.ours), std::move(err.ours), std::move(lifeline.ours)});
     m_kernels.emplace(kernel->number(), kernel);
     SpawnOrder ordered;
-    ordered.plan = plan(spec);
+    ordered.plan = plan(spec, number);
     ordered.kernel = kernelMeta(spec, token);
     ordered.descriptors = {std::move(control.theirs), std::move(out.theirs), std::move(err.theirs), std::move(lifeline.theirs)};
     m_zygotes->spawn(kernel->number(), std::move(ordered), [kernel](Result<SpawnedKernel> spawned) {
@@ -321,8 +327,25 @@ QCoro::Task<Result<std::unique_ptr<Kernel>>> Host::spawn(KernelSpec spec, Cancel
     }
     if (m_stopping)
         co_return fail(ErrorCode::Unavailable, QStringLiteral("Kernels cannot be started: the server is stopping."));
+    const quint64 number = m_next++;
+    if (m_groups) {
+        const std::chrono::milliseconds most = m_config.kernelStart;
+        const OneShot<Done> made = makeGroup(number, spec.limits);
+        const Result<Done> waited = co_await made.wait(most, cancel);
+        if (!self)
+            co_return fail(ErrorCode::Cancelled, QStringLiteral("The server stopped."));
+        if (!waited || m_stopping) {
+            removeGroup(number);
+            co_return fail(waited ? ErrorCode::Unavailable : waited.error().code,
+                           QStringLiteral("The session's control group was not made: ")
+                               + (waited ? QStringLiteral("the server is stopping.") : waited.error().message),
+                           QStringLiteral("Try again in a few seconds."));
+        }
+    }
     QString trouble;
-    const Shared kernel = order(spec, trouble);
+    const Shared kernel = order(spec, number, trouble);
+    if (!kernel)
+        removeGroup(number);
     if (!kernel)
         co_return fail(ErrorCode::Unavailable, trouble, QStringLiteral("Try again later; the administrator may raise LimitNOFILE."));
     auto handle = std::make_unique<KernelHandle>(kernel); // kills it on every way out but the last
@@ -357,6 +380,8 @@ void Host::killTree(const KernelProcess &kernel)
                            {QStringLiteral("init_pid"), qint64(target.initPid)},
                            {QStringLiteral("uid"), qint64(target.uid)},
                            {QStringLiteral("tier"), kernel.tier()}};
+    if (m_groups)
+        m_groupWork.start([groups = m_groups, number = kernel.number()] { groups->end(number); });
     if (m_zygotes && m_zygotes->kill(kernel.number(), tree))
         return;
     if (target.initPid > 0)
@@ -393,6 +418,7 @@ void Host::treeGone(KernelProcess &kernel)
     m_kernels.erase(found);
     m_diskWalks.remove(last->number());
     m_seenRunning.remove(last->number());
+    removeGroup(last->number());
     if (m_zygotes)
         m_zygotes->forget(last->number());
     QTimer::singleShot(0, this, [last] {});

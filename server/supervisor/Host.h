@@ -4,6 +4,7 @@
 #include "supervisor/KernelHost.h"
 #include "supervisor/KernelProcess.h"
 #include "supervisor/Renderer.h"
+#include "supervisor/SessionGroups.h"
 #include "supervisor/Zygotes.h"
 #include <QHash>
 #include <QThreadPool>
@@ -48,6 +49,8 @@ public:
     void noteRestoration(std::chrono::microseconds took) override;
     void asked(KernelProcess &kernel, AskFrame ask, CancelToken cancel) override;
     void treeGone(KernelProcess &kernel) override;
+    void carriesOn(const KernelProcess &kernel) override;
+    std::optional<MemoryEnd> memoryEnd(const KernelProcess &kernel) const override;
 
 private:
     using Shared = std::shared_ptr<KernelProcess>;
@@ -57,14 +60,24 @@ private:
         qint64 tookMs = 0;
         QElapsedTimer ended;
     };
+    // Where in its control group a session's kernel is.
+    struct Seat {
+        int side = 0;      // the leaf; its copy is in the other one
+        qint64 ended = 0;  // processes ended there for want of memory before it
+    };
 
     QByteArrayList zygoteEnvironment() const;
     QString officeHelper() const;
-    QJsonObject plan(const KernelSpec &spec) const;
+    QJsonObject plan(const KernelSpec &spec, quint64 number) const;
     QJsonObject kernelMeta(const KernelSpec &spec, const QByteArray &token) const;
     Result<Done> roomFor(const KernelSpec &spec) const;
     Shared predecessor(const KernelSpec &spec) const;
-    Shared order(const KernelSpec &spec, QString &trouble);
+    Shared order(const KernelSpec &spec, quint64 number, QString &trouble);
+    QCoro::Task<> openGroups();
+    OneShot<Done> makeGroup(quint64 number, const KernelLimits &limits);
+    void removeGroup(quint64 number, int tries = 0);
+    QString leafOf(quint64 number) const;
+    void seatCopy(const KernelProcess &kernel, pid_t copy);
     static QCoro::Task<> drawFor(Renderer *renderer, Shared kernel, AskFrame ask, CancelToken cancel);
     void onExited(const ExitReport &report);
     void reapStrays();
@@ -92,6 +105,9 @@ private:
     qint64 m_baselineData = 0;  // what RLIMIT_DATA counts of them
     QTimer m_tick;
     QThreadPool m_sampler;      // everything that reads /proc and directories
+    std::shared_ptr<SessionGroups> m_groups; // null: the machine lets us make none
+    QHash<quint64, Seat> m_seats;            // kernel -> seat, where there are groups
+    QThreadPool m_groupWork;                 // one thread: what is asked of the groups happens in order
     MemoryMeter m_meter;        // used by the one pass that m_sampling says is under way
     bool m_sampling = false;
     int m_ticks = 0;

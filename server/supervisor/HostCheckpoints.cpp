@@ -11,6 +11,7 @@ void Host::adopt(const KernelProcess &kernel, pid_t copy)
 {
     if (m_zygotes)
         m_zygotes->adopt(kernel.number(), {{QStringLiteral("pid"), qint64(kernel.pid())}, {QStringLiteral("checkpoint"), qint64(copy)}});
+    seatCopy(kernel, copy);
 }
 
 void Host::countCheckpoint(const QString &what, const QString &reason)

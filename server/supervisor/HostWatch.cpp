@@ -49,6 +49,8 @@ void Host::sample()
             continue;
         targets << kernel->target();
         targets.last().skipMemory = !all && !goesOn;
+        if (m_groups)
+            targets.last().group = m_groups->group(number);
         if (goesOn)
             walkDisk(targets.last());
     }

@@ -105,6 +105,14 @@ void KernelProcess::conclude(const ExitReport &report)
 KernelProcess::Death KernelProcess::deathOf(const ExitReport &report)
 {
     Death death;
+    if (m_killCause.isEmpty() && (!report.known || report.signal == SIGKILL)) {
+        if (const std::optional<MemoryEnd> end = m_house->memoryEnd(*this)) {
+            m_killCause = QStringLiteral("memory_limit");
+            m_deathReason = end->reason;
+            m_killLimit = end->limit;
+            m_killPeak = end->peak;
+        }
+    }
     death.cause = m_killCause;
     if (death.cause.isEmpty()) {
         if (!report.known) {

@@ -23,6 +23,7 @@ struct HostConfig {
     QString renderDirectory;       // where the workers that draw charts get theirs; its parents are passable (o+x). Empty: none
     quint32 renderUid = 0;         // the first of Renderer::kUids that no session has; 0: the server's own (nonroot)
     int checkpointsPerSecond = 10; // of all sessions together; 0: none are taken
+    bool usesGroups = true;        // cgroup v2 limits for each session, where the machine lets the server make groups
     bool installsPackages = false; // the tool install_package is offered: hints name it
     QStringList imports;           // modules the zygote imports besides its own list
     std::chrono::milliseconds kernelStart{20'000}; // from the order to the kernel's own Ready
@@ -34,7 +35,8 @@ struct TierReport {
     QString tier;                  // full | container | nonroot | none
     bool safe = false;             // user code may run
     QString reason;                // why not a higher tier, or by which way `full`, in one sentence
-    QJsonObject layers;            // layer -> true, false or a figure (landlock ABI ...); user_namespace: `full` stands in
+    QJsonObject layers;            // layer -> true, false or a figure (landlock ABI ...); cgroup: each session has
+                                   // a group with limits, of cgroup_controllers, or not for cgroup_reason; user_namespace: `full` stands in
                                    // user namespaces of the server's own user, because the server is not root
 };
 

@@ -22,6 +22,11 @@ namespace power::supervisor {
 
 class KernelProcess;
 
+// An end for want of memory that the system brought about by itself, as its control group tells.
+struct MemoryEnd {
+    QString reason, limit, peak;
+};
+
 // What a kernel needs of its host. Implemented by the host, which outlives every kernel's last call.
 class KernelHouse
 {
@@ -40,6 +45,10 @@ public:
     virtual void runEnded(KernelProcess &kernel) = 0;
     // A copy of this kernel is parked: the zygote keeps the tree until both are dead.
     virtual void adopt(const KernelProcess &kernel, pid_t copy) = 0;
+    // The kernel is dead, and its copy, now kernel.pid(), takes its place.
+    virtual void carriesOn(const KernelProcess &kernel) = 0;
+    // Of a kernel that has just died and was not ended by the server.
+    virtual std::optional<MemoryEnd> memoryEnd(const KernelProcess &kernel) const = 0;
     virtual bool takesCheckpoints() const = 0;
     // Bytes of the zygote that a fresh kernel has in common with it.
     virtual qint64 sharedMemory() const = 0;

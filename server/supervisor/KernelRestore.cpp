@@ -80,6 +80,7 @@ void KernelProcess::restore(Death death)
     m_channels.control = std::move(copy->control);
     m_pid = copy->pid;
     m_pidfd = std::move(copy->pidfd);
+    m_house->carriesOn(*this);
     m_exited = false;
     m_answerDue = false;
     m_decoder = wire::Decoder(std::max<std::size_t>(wire::kDefaultMaxBlob, std::size_t(m_spec.limits.displayBytes)));

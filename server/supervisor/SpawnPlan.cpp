@@ -29,7 +29,7 @@ QString Host::officeHelper() const
     return m_config.kernelProgram.left(m_config.kernelProgram.lastIndexOf(u'/') + 1) + QStringLiteral("power-office.so");
 }
 
-QJsonObject Host::plan(const KernelSpec &spec) const
+QJsonObject Host::plan(const KernelSpec &spec, quint64 number) const
 {
     const KernelLimits &limits = spec.limits;
     QJsonArray readOnly;
@@ -74,7 +74,7 @@ QJsonObject Host::plan(const KernelSpec &spec) const
             {QStringLiteral("processes"), limits.processes + 2}, // two checkpoints for a moment, one else
             {QStringLiteral("openFiles"), limits.openFiles},
             {QStringLiteral("allowUnixSockets"), renders},
-            {QStringLiteral("cgroup"), QString()}};
+            {QStringLiteral("cgroup"), leafOf(number)}};
 }
 
 QJsonObject Host::kernelMeta(const KernelSpec &spec, const QByteArray &token) const

@@ -1,6 +1,7 @@
 #include "supervisor/TreeSampler.h"
 #include "supervisor/CpuPlace.h"
 #include "supervisor/Fd.h"
+#include "supervisor/GroupPlace.h"
 #include <QElapsedTimer>
 #include <algorithm>
 #include <cerrno>
@@ -159,6 +160,8 @@ void place(const TreeTarget &target, const QList<Process> &tree, TreeSample &sam
     const bool known = target.cpuBefore >= 0 && sample.cpuMs >= target.cpuBefore;
     sample.nice = known ? niceFor(target.nice, {sample.cpuMs - target.cpuBefore, target.elapsedMs, target.longestRunMs}) : target.nice;
     placeTree(sessions.values(), sample.nice);
+    if (!target.group.isEmpty() && sample.nice != target.nice) // autogroups count for nothing in a group of processors
+        groups::write(target.group + "/cpu.weight.nice", QByteArray::number(sample.nice));
 }
 
 // A checkpoint shares what the kernel has not changed since.

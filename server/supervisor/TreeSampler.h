@@ -25,6 +25,7 @@ struct TreeTarget {
     qint64 cpuBefore = -1;  // TreeSample::cpuMs of that; -1: there was none
     qint64 elapsedMs = 0, longestRunMs = 0;
     int nice = 0;
+    QByteArray group;        // its control group, which has that niceness as well; empty: none
 };
 
 struct TreeSample {
