@@ -70,7 +70,7 @@ void addRoutes(http::Dispatcher &dispatcher, files::FileStore &files, const Conf
     http::RouteOptions open;
     open.cors = true;
     open.anyOrigin = true;
-    open.corsExpose = "Content-Disposition, Content-Length, Content-Type, Content-Range, X-Session-Id";
+    open.corsExpose = "Content-Disposition, Content-Length, Content-Type, Content-Range, ETag, Accept-Ranges, X-Session-Id";
     open.about = {
         .group = "files",
         .summary = "A file that was handed out, by its unguessable id.",

@@ -73,7 +73,7 @@ void addSessionRoutes(http::Dispatcher &dispatcher, Services &services, doors::A
 {
     http::RouteOptions options;
     options.cors = true;
-    options.corsExpose = "Content-Disposition, Content-Length, Content-Type, Content-Range, ETag, X-Session-Id";
+    options.corsExpose = "Content-Disposition, Content-Length, Content-Type, Content-Range, ETag, Accept-Ranges, X-Session-Id";
     options.about = {
         .group = "files",
         .summary = "Any file of a session as it is, of any size, with ranges.",
