@@ -96,6 +96,8 @@ public:
     void runStarted(KernelProcess &) override {}
     void runEnded(KernelProcess &) override {}
     void adopt(const KernelProcess &, pid_t pid) override { copy = pid; }
+    void carriesOn(const KernelProcess &) override {}
+    std::optional<MemoryEnd> memoryEnd(const KernelProcess &) const override { return {}; }
     bool takesCheckpoints() const override { return copies; }
     qint64 sharedMemory() const override { return 0; }
     void countCheckpoint(const QString &what, const QString &) override { counted << what; }
