@@ -631,7 +631,8 @@ private Q_SLOTS:
             if (!head.contains("Range: bytes=")) {
                 socket->write("HTTP/1.1 200 OK\r\nETag: \"1\"\r\nContent-Type: text/csv\r\n");
                 socket->write(lengthFirst ? "Content-Length: 8\r\n\r\nhalf" : "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
-                socket->disconnectFromHost();
+                // Silent otherwise: Qt may take a chunked body for whole when the connection ends right behind a chunk.
+                if (lengthFirst) socket->disconnectFromHost();
             } else if (head.contains("bytes=4-")) {
                 say(socket, "206 Partial Content\r\nETag: \"1\"\r\nContent-Type: text/csv\r\nContent-Range: bytes 4-5/*", "re");
             } else if (head.contains("bytes=6-")) {
@@ -640,7 +641,9 @@ private Q_SLOTS:
                 say(socket, "416 Range Not Satisfiable\r\nContent-Type: text/html\r\nContent-Range: bytes */8", "nothing");
             }
         };
-        const auto got = run(request(m_server->url("/x.csv")));
+        FetchRequest made = request(m_server->url("/x.csv"));
+        made.readTimeout = std::chrono::milliseconds(500);
+        const auto got = run(std::move(made));
         QVERIFY2(got.ok(), got ? "" : qPrintable(got.error().text()));
         QCOMPARE(m_body, QByteArray("halfrest"));
         QCOMPARE(got->bytes, 8);
