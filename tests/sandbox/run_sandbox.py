@@ -315,10 +315,11 @@ def neighbours(ground):
     keeper = subprocess.Popen([TRY, "run", ground.plan(), "90", PYTHON, "-c", KEEPS], stdout=subprocess.PIPE, text=True)
     ready = keeper.stdout.readline()
     code, out, err = ground.python(PRIES, uid=OTHER, gid=OTHER, workspace=ground.root + "/other", scratch="" if ground.tier == "full" else ground.root + "/other")
-    with open(ground.root + "/work/stop", "w"):
+    stop = os.path.join(ground.root, "work", "stop")  # in the keeper's workspace
+    with open(stop, "w"):
         pass
     held = keeper.communicate(timeout=90)[0]
-    os.unlink(ground.root + "/work/stop")
+    os.unlink(stop)
     rows = [check("/dev/shm of another session: it keeps what it was", ready == "ready\n" and held == "unchanged\n", (ready, held, code, err))]
     refusals = ("ENOENT",) if ground.tier == "full" else ("EACCES", "EPERM", "EXDEV")
     found, agreed = json.loads(out or '[{"none": ""}, {}]')
