@@ -3,13 +3,10 @@
 #include "base/Log.h"
 #include "jobs/Node.h"
 #include "operations/JobAnswers.h"
-#include "storage/SharedSecret.h"
 #include "supervisor/Renderer.h"
 #include <QCoreApplication>
-#include <QDateTime>
 #include <QDir>
 #include <QFile>
-#include <QPointer>
 #include <QThread>
 #include <QThreadPool>
 #include <sys/stat.h>
@@ -61,11 +58,6 @@ Result<Done> sessionsCanEnter(const config::Settings &settings)
                                        "or /opt for the clone), or run chmod o+x %1.").arg(closed));
     }
     return Done{};
-}
-
-QString sealerFile(const config::Settings &settings)
-{
-    return settings.dataDir + QStringLiteral("/keys/mcp");
 }
 
 sessions::PackageRules packageRules(const config::Settings &settings)
@@ -285,106 +277,6 @@ Result<Done> Application::buildDoors()
     return Done{};
 }
 
-void Application::makeSealer()
-{
-    if (const Result<mcp::Sealer> kept = mcp::Sealer::fromFile(sealerFile(m_settings)))
-        m_sealer = *kept;
-    else
-        log::warning("mcp_key_not_kept", {{QStringLiteral("reason"), kept.error().text()}});
-}
-
-QCoro::Task<Result<Done>> Application::shareSealer()
-{
-    const QString name = QStringLiteral("mcp");
-    const QByteArray own = m_sealer.key();
-    const Result<QByteArray> shared = co_await storage::askSharedSecret(*m_database, name, own);
-    if (!shared)
-        co_return Unexpected<Error>{shared.error()};
-    if (*shared == own)
-        co_return Done{};
-    if (!m_sealer.adopt(*shared))
-        co_return fail(ErrorCode::Internal, QStringLiteral("The key \"mcp\" in power.store_secrets is none."),
-                       QStringLiteral("Delete that row; the next start makes a new one."));
-    if (const Result<Done> kept = m_sealer.keepIn(sealerFile(m_settings)); !kept)
-        log::warning("mcp_key_not_kept", {{QStringLiteral("reason"), kept.error().text()}});
-    co_return Done{};
-}
-
-QCoro::Task<Result<Done>> Application::startDatabase()
-{
-    if (m_cluster) {
-        const Result<Done> cluster = co_await m_cluster->start();
-        if (!cluster) {
-            m_databaseProblem = cluster.error().message;
-            co_return Unexpected<Error>{cluster.error()};
-        }
-        m_database->setUrl(m_cluster->url());
-    }
-    if (m_stopping)
-        co_return fail(ErrorCode::Cancelled, QStringLiteral("The server is stopping."));
-    const Result<Done> database = co_await m_database->start();
-    if (!database) {
-        m_databaseProblem = database.error().message;
-        co_return Unexpected<Error>{database.error()};
-    }
-    const Result<Done> sealer = co_await shareSealer();
-    if (!sealer) {
-        m_databaseProblem = sealer.error().message;
-        co_return Unexpected<Error>{sealer.error()};
-    }
-    const Result<Done> files = co_await m_files->start();
-    if (!files) {
-        m_databaseProblem = files.error().message;
-        co_return Unexpected<Error>{files.error()};
-    }
-    const Result<Done> datasets = co_await m_datasets->start();
-    if (!datasets)
-        log::error("datasets_unavailable", {{QStringLiteral("reason"), datasets.error().text()}});
-    if (m_stopping)
-        co_return fail(ErrorCode::Cancelled, QStringLiteral("The server is stopping."));
-    m_databaseProblem.clear();
-    m_databaseReady = true;
-    connect(&m_sweepTimer, &QTimer::timeout, this, [this] {
-        m_files->sweep();
-        m_uploads->sweep();
-        m_records->prune();
-        m_jobs->prune();
-        m_sessions->removeUnused();
-    });
-    m_jobs->start();
-    m_webhooks->start();
-    if (m_schedules)
-        m_schedules->start();
-    m_jobs->prune();
-    m_records->prune();
-    m_sessions->removeUnused();
-    m_sweepTimer.start(1h);
-    co_return Done{};
-}
-
-QCoro::Task<> Application::startDatabaseLater()
-{
-    constexpr std::chrono::milliseconds longest = 10s;
-    const QPointer<Application> self(this);
-    QString told = m_databaseProblem;
-    for (std::chrono::milliseconds pause = 500ms;; pause = std::min(2 * pause, longest)) {
-        const OneShot<Done> nap;
-        const Result<Done> waited = co_await nap.wait(pause);
-        Q_UNUSED(waited);
-        if (!self || m_stopping)
-            co_return;
-        const Result<Done> ready = co_await startDatabase();
-        if (!self || m_stopping)
-            co_return;
-        if (ready) {
-            log::info("database_ready", {{QStringLiteral("uptime_ms"), m_uptime.elapsed()}});
-            co_return;
-        }
-        if (ready.error().message != std::exchange(told, ready.error().message))
-            log::error("database_unavailable", {{QStringLiteral("reason"), ready.error().text()}});
-    }
-}
-
 QCoro::Task<Result<Done>> Application::warmUp()
 {
     m_packages->start();
@@ -434,71 +326,6 @@ QCoro::Task<> Application::stop(std::chrono::milliseconds grace)
     if (m_cluster)
         co_await m_cluster->stop();
     log::info("stopped", {{QStringLiteral("uptime_s"), m_uptime.elapsed() / 1000}});
-}
-
-QJsonObject Application::health() const
-{
-    const supervisor::TierReport &tier = m_kernels->tier();
-    const bool connected = m_databaseReady && m_database->isConnected();
-    const QString problem = m_databaseProblem.isEmpty() ? m_database->lastProblem() : m_databaseProblem;
-    QJsonArray warnings = QJsonArray::fromStringList(m_settings.warnings);
-    return {{QStringLiteral("status"), QStringLiteral("healthy")},
-            {QStringLiteral("service"), QStringLiteral("power-interpreter")},
-            {QStringLiteral("version"), QStringLiteral(POWER_VERSION)},
-            {QStringLiteral("database"), connected ? QStringLiteral("connected") : QStringLiteral("disconnected")},
-            {QStringLiteral("database_detail"), connected ? databaseDescription() : problem},
-            {QStringLiteral("ready"), connected && m_kernels->isReady()},
-            {QStringLiteral("sandbox"), QJsonObject{{QStringLiteral("tier"), tier.tier},
-                                                    {QStringLiteral("safe"), tier.safe},
-                                                    {QStringLiteral("reason"), tier.reason},
-                                                    {QStringLiteral("layers"), tier.layers}}},
-            {QStringLiteral("kernels"), QJsonObject{{QStringLiteral("ready"), m_kernels->isReady()},
-                                                    {QStringLiteral("alive"), m_kernels->kernelCount()},
-                                                    {QStringLiteral("memory_mb"), m_kernels->usedMemoryBytes() >> 20},
-                                                    {QStringLiteral("memory_limit_mb"), m_kernels->totalMemoryBytes() >> 20},
-                                                    {QStringLiteral("checkpoints"), m_kernels->checkpointReport()}}},
-            {QStringLiteral("jobs"), QJsonObject{{QStringLiteral("running"), m_jobs->runner().count()},
-                                                 {QStringLiteral("at_once"), m_settings.maxConcurrentJobs},
-                                                 {QStringLiteral("server"), m_jobs->runner().node()}}},
-            {QStringLiteral("datasets"), m_datasets->report()},
-            {QStringLiteral("extra_packages"), m_packages->isConfigured() ? QJsonValue(m_packages->state()) : QJsonValue()},
-            {QStringLiteral("mcp_auth"), m_settings.mcpAuth},
-            {QStringLiteral("warnings"), warnings},
-            {QStringLiteral("file_store"), m_files->report()},
-            {QStringLiteral("records_waiting"), m_records->pending()},
-            {QStringLiteral("uptime_s"), m_uptime.elapsed() / 1000},
-            {QStringLiteral("timestamp"), QDateTime::currentDateTimeUtc().toString(Qt::ISODate)}};
-}
-
-QUrl Application::url() const
-{
-    QUrl url;
-    url.setScheme(m_http && m_http->isSecure() ? QStringLiteral("https") : QStringLiteral("http"));
-    const QHostAddress address(m_settings.host);
-    url.setHost(address.isNull() || address == QHostAddress::AnyIPv4 || address == QHostAddress::Any
-                        || address == QHostAddress::AnyIPv6
-                    ? QStringLiteral("127.0.0.1")
-                    : m_settings.host);
-    url.setPort(m_http ? m_http->port() : int(m_settings.port));
-    return url;
-}
-
-QString Application::databaseDescription() const
-{
-    return m_cluster ? m_cluster->description()
-                     : QStringLiteral("PostgreSQL %1 at %2").arg(m_database->serverVersion(), config::redactedUrl(m_settings.databaseUrl));
-}
-
-QString Application::packages() const
-{
-    return m_packages ? m_packages->state() : QString();
-}
-
-QString Application::tier() const
-{
-    const supervisor::TierReport &tier = m_kernels->tier();
-    const QString words = tier.reason.isEmpty() ? tier.tier : tier.tier + QStringLiteral(" (") + tier.reason + u')';
-    return tier.layers.value(QStringLiteral("cgroup")).toBool() ? words + QStringLiteral(", sessions in control groups") : words;
 }
 
 } // namespace power::app
