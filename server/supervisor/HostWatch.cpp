@@ -17,6 +17,7 @@ constexpr auto kYoung = 3s; // that runs nothing: it has nothing yet, and to loo
 constexpr int kDiskEvery = 5;  // busy ticks between two walks of a workspace
 constexpr int kDiskRest = 10; // times what the last walk took
 constexpr int kIdleEvery = 20; // busy ticks between two looks at kernels that run nothing
+constexpr auto kForQuiet = 100ms, kForQuietWhileBusy = 10ms; // of such a look, for counting their memory exactly
 } // namespace
 
 void Host::runStarted(KernelProcess &)
@@ -49,6 +50,7 @@ void Host::sample()
             continue;
         targets << kernel->target();
         targets.last().skipMemory = !all && !goesOn;
+        targets.last().quiet = !runs;
         if (m_groups)
             targets.last().group = m_groups->group(number);
         if (goesOn)
@@ -61,8 +63,9 @@ void Host::sample()
     }
     m_sampling = true;
     const qint64 baseline = m_baseline;
-    m_sampler.start([this, targets, baseline] {
-        const QList<TreeSample> samples = sampleTrees(targets, baseline, m_meter);
+    const std::chrono::milliseconds forQuiet = busy ? kForQuietWhileBusy : kForQuiet;
+    m_sampler.start([this, targets, baseline, forQuiet] {
+        const QList<TreeSample> samples = sampleTrees(targets, baseline, m_meter, forQuiet);
         // The destructor waits for this thread: `this` is alive here, and gone calls are dropped with it.
         QMetaObject::invokeMethod(this, [this, samples] { sampled(samples); }, Qt::QueuedConnection);
     });

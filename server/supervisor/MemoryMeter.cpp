@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <limits>
 #include <unistd.h>
 
 namespace power::supervisor {
@@ -51,29 +52,51 @@ bool MemoryMeter::isDue(const Count &count, const QList<MemoryHints> &now)
            || (changed > std::max(kSmallChange, total / 32) && (age > count.cost * kRestPerCost || grown > total / 8));
 }
 
-QList<MemoryShare> MemoryMeter::sharesOf(quint64 tree, const QList<MemoryHints> &now)
+QList<MemoryShare> MemoryMeter::carriedOn(const Count &count, const QList<MemoryHints> &now)
+{
+    QList<MemoryShare> shares;
+    for (const MemoryHints &hints : now) {
+        const auto known = count.processes.constFind(hints.pid);
+        if (known == count.processes.cend() || known->at.born != hints.born || !known->share.exact) {
+            shares << MemoryShare();
+            continue;
+        }
+        const qint64 grown = hints.resident - known->at.resident;
+        shares << MemoryShare{std::max<qint64>(0, known->share.bytes + grown), std::max<qint64>(0, known->share.own + grown), true};
+    }
+    return shares;
+}
+
+void MemoryMeter::beginPass(std::chrono::milliseconds forQuiet)
+{
+    m_left = std::chrono::microseconds(forQuiet).count();
+}
+
+QList<MemoryShare> MemoryMeter::sharesOf(quint64 tree, const QList<MemoryHints> &now, bool quiet)
 {
     Count &count = m_counts[tree];
     count.asked.start();
+    if (!isDue(count, now) || (quiet && m_left <= 0))
+        return carriedOn(count, now);
+    QElapsedTimer clock;
+    clock.start();
     QList<MemoryShare> shares;
-    if (isDue(count, now)) {
-        QElapsedTimer clock;
-        clock.start();
-        count.processes.clear();
-        for (const MemoryHints &hints : now) {
-            shares << countedShare(hints.pid);
-            count.processes.insert(hints.pid, {hints, shares.last()});
-        }
-        count.cost = clock.elapsed();
-        count.since.start();
-        return shares;
-    }
+    count.processes.clear();
     for (const MemoryHints &hints : now) {
-        const Known &known = *count.processes.constFind(hints.pid);
-        const qint64 grown = hints.resident - known.at.resident;
-        shares << MemoryShare{std::max<qint64>(0, known.share.bytes + grown), std::max<qint64>(0, known.share.own + grown), true};
+        shares << countedShare(hints.pid);
+        count.processes.insert(hints.pid, {hints, shares.last()});
     }
+    count.cost = clock.elapsed();
+    count.since.start();
+    if (quiet)
+        m_left -= clock.nsecsElapsed() / 1000;
     return shares;
+}
+
+qint64 MemoryMeter::ageOf(quint64 tree) const
+{
+    const auto count = m_counts.constFind(tree);
+    return count == m_counts.cend() || !count->since.isValid() ? std::numeric_limits<qint64>::max() : count->since.elapsed();
 }
 
 void MemoryMeter::forgetOthers()

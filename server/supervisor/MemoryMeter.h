@@ -3,6 +3,7 @@
 #include <QElapsedTimer>
 #include <QHash>
 #include <QList>
+#include <chrono>
 #include <sys/types.h>
 
 namespace power::supervisor {
@@ -18,7 +19,7 @@ struct MemoryHints {
 struct MemoryShare {
     qint64 bytes = 0;   // proportional: pages shared with others count in part
     qint64 own = 0;     // of them: what nobody else has
-    bool exact = false; // false: it is gone or the system lets us not read it, both are 0
+    bool exact = false; // false: it is gone, the system lets us not read it, or there was no time; both are 0
 };
 
 // The system counts proportional shares page by page and holds up the process meanwhile (1 to 5 ms per 100 MB). Watching ten
@@ -26,10 +27,17 @@ struct MemoryShare {
 class MemoryMeter
 {
 public:
+    // The trees asked for from now on belong to one look at all of them; quiet ones are counted for so long at most.
+    void beginPass(std::chrono::milliseconds forQuiet);
+
     // The last exact counts and what became resident since, in the order of `now`. All of a tree are counted anew, because a
     // page that one makes its own is another one's more, when a process came or went; when more than a 32nd of it (4 MiB at
     // least) may have changed, then for at most a twentieth of the time while it grew by less than an eighth; and every 20 s.
-    QList<MemoryShare> sharesOf(quint64 tree, const QList<MemoryHints> &now);
+    // A quiet tree that is due when the pass has no time left for it keeps its last counts; processes without one are not exact.
+    QList<MemoryShare> sharesOf(quint64 tree, const QList<MemoryHints> &now, bool quiet = false);
+
+    // Since the last exact count, in ms; the greatest number there is when there was none.
+    qint64 ageOf(quint64 tree) const;
 
     // Forgets trees that were not asked for lately: they are gone, or will be counted anew.
     void forgetOthers();
@@ -44,9 +52,11 @@ private:
         QElapsedTimer since, asked;
         qint64 cost = 0; // ms, what counting took
     };
+    static QList<MemoryShare> carriedOn(const Count &count, const QList<MemoryHints> &now);
     static bool isDue(const Count &count, const QList<MemoryHints> &now);
 
     QHash<quint64, Count> m_counts;
+    qint64 m_left = 0; // us for quiet trees, of this pass
 };
 
 } // namespace power::supervisor

@@ -2,6 +2,7 @@
 #include "supervisor/CpuPlace.h"
 #include "supervisor/Fd.h"
 #include "supervisor/GroupPlace.h"
+#include "supervisor/Processes.h"
 #include <QElapsedTimer>
 #include <algorithm>
 #include <cerrno>
@@ -10,6 +11,8 @@
 #include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits>
+#include <numeric>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -17,74 +20,6 @@ namespace power::supervisor {
 
 namespace {
 constexpr qsizetype kExact = 16; // processes of one tree whose memory is read exactly
-
-struct Process {
-    pid_t pid = 0, parent = 0, group = 0, session = 0;
-    quint32 uid = 0;
-    int tasks = 0;
-    quint64 born = 0;
-    qint64 resident = 0, faults = 0;
-    qint64 cpuMs = 0; // with the children it has waited for
-    bool zombie = false;
-};
-
-// The beginning of a small file of /proc; empty when the process is gone.
-QByteArray readSmall(const char *path)
-{
-    const Fd file(::open(path, O_RDONLY | O_CLOEXEC));
-    if (!file)
-        return {};
-    char bytes[4096];
-    const ssize_t size = ::read(file.get(), bytes, sizeof bytes - 1);
-    return size > 0 ? QByteArray(bytes, size) : QByteArray();
-}
-
-bool readProcess(pid_t pid, Process &out)
-{
-    char path[64];
-    std::snprintf(path, sizeof path, "/proc/%d/stat", int(pid));
-    const QByteArray stat = readSmall(path);
-    const qsizetype name = stat.lastIndexOf(')'); // the name may hold anything
-    if (name < 0)
-        return false;
-    char state = 0;
-    int parent = 0, group = 0, session = 0, threads = 0;
-    long resident = 0;
-    unsigned long long born = 0;
-    long long faults = 0, user = 0, system = 0, childrenUser = 0, childrenSystem = 0;
-    // After the name: state ppid pgrp session tty tpgid flags 4 faults 4 times priority nice num_threads 0 start vsize rss
-    if (std::sscanf(stat.constData() + name + 1,
-                    " %c %d %d %d %*d %*d %*u %lld %*u %*u %*u %lld %lld %lld %lld %*d %*d %d %*d %llu %*u %ld", &state, &parent, &group,
-                    &session, &faults, &user, &system, &childrenUser, &childrenSystem, &threads, &born, &resident) != 12)
-        return false;
-    static const long ticks = ::sysconf(_SC_CLK_TCK);
-    std::snprintf(path, sizeof path, "/proc/%d/status", int(pid));
-    const QByteArray status = readSmall(path);
-    const qsizetype uid = status.indexOf("\nUid:");
-    if (uid < 0)
-        return false;
-    out = {pid, parent, group, session, quint32(std::strtoul(status.constData() + uid + 5, nullptr, 10)), threads, born,
-           qint64(resident) * ::sysconf(_SC_PAGESIZE), faults, (user + system + childrenUser + childrenSystem) * 1000 / ticks,
-           state == 'Z' || state == 'X'};
-    return true;
-}
-
-QList<Process> allProcesses()
-{
-    QList<Process> all;
-    DIR *directory = ::opendir("/proc");
-    if (!directory)
-        return all;
-    while (const dirent *entry = ::readdir(directory)) {
-        if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
-            continue;
-        Process process;
-        if (readProcess(pid_t(std::atoi(entry->d_name)), process))
-            all.append(process);
-    }
-    ::closedir(directory);
-    return all;
-}
 
 // Which target each process belongs to: by its own uid, else by group, session or ancestry.
 QHash<pid_t, qsizetype> ownersOf(const QList<Process> &processes, const QList<TreeTarget> &targets)
@@ -142,7 +77,7 @@ qint64 waitedMs(pid_t pid)
 {
     char path[64];
     std::snprintf(path, sizeof path, "/proc/%d/schedstat", int(pid));
-    const QByteArray text = readSmall(path); // ns run, ns waited, slices
+    const QByteArray text = readProcFile(path); // ns run, ns waited, slices
     long long waited = 0;
     return std::sscanf(text.constData(), "%*d %lld", &waited) == 1 ? waited / 1'000'000 : 0;
 }
@@ -195,13 +130,34 @@ QHash<quint32, qint64> keptInSharedMemory()
     ::closedir(directory);
     return kept;
 }
+// In a pid namespace of its own all of a session descends from its init or its kernel.
+QList<Process> candidates(const QList<TreeTarget> &targets)
+{
+    QList<pid_t> roots;
+    for (const TreeTarget &target : targets) {
+        if (target.initPid <= 0)
+            return allProcesses();
+        roots << target.pid << target.copy << target.initPid;
+    }
+    return processesBelow(roots);
+}
+
+// In which order memory is counted: first of those that run, then of those that were counted longest ago.
+QList<qsizetype> turns(const QList<TreeTarget> &targets, const MemoryMeter &meter)
+{
+    QList<qsizetype> order(targets.size());
+    std::iota(order.begin(), order.end(), 0);
+    const auto age = [&](qsizetype i) { return targets[i].quiet ? meter.ageOf(targets[i].kernel) : std::numeric_limits<qint64>::max(); };
+    std::stable_sort(order.begin(), order.end(), [&](qsizetype one, qsizetype two) { return age(one) > age(two); });
+    return order;
+}
 } // namespace
 
 qint64 procKilobytes(pid_t pid, const char *file, const char *name)
 {
     char path[64];
     std::snprintf(path, sizeof path, "/proc/%d/%s", int(pid), file);
-    const QByteArray text = readSmall(path);
+    const QByteArray text = readProcFile(path);
     const QByteArray key = QByteArray("\n") + name + ':';
     const qsizetype at = text.indexOf(key);
     return at < 0 ? 0 : std::strtoll(text.constData() + at + key.size(), nullptr, 10) * 1024;
@@ -211,7 +167,7 @@ qint64 minorFaults(pid_t pid)
 {
     char path[64];
     std::snprintf(path, sizeof path, "/proc/%d/stat", int(pid));
-    const QByteArray stat = readSmall(path);
+    const QByteArray stat = readProcFile(path);
     const qsizetype name = stat.lastIndexOf(')');
     long long faults = -1;
     if (name < 0 || std::sscanf(stat.constData() + name + 1, " %*c %*d %*d %*d %*d %*d %*u %lld", &faults) != 1)
@@ -219,7 +175,8 @@ qint64 minorFaults(pid_t pid)
     return faults;
 }
 
-QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline, MemoryMeter &meter)
+QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline, MemoryMeter &meter,
+                              std::chrono::milliseconds forQuiet)
 {
     QList<TreeSample> samples;
     for (const TreeTarget &target : targets) {
@@ -228,7 +185,7 @@ QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline,
         sample.pid = target.pid;
         samples.append(sample);
     }
-    const QList<Process> processes = allProcesses();
+    const QList<Process> processes = candidates(targets);
     const QHash<pid_t, qsizetype> owners = ownersOf(processes, targets);
     QList<QList<Process>> trees(targets.size());
     for (const Process &process : processes) {
@@ -242,7 +199,8 @@ QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline,
         samples[*owner].tasks += process.tasks;
     }
     const QHash<quint32, qint64> kept = keptInSharedMemory();
-    for (qsizetype i = 0; i < trees.size(); ++i) {
+    meter.beginPass(forQuiet);
+    for (const qsizetype i : turns(targets, meter)) {
         place(targets[i], trees[i], samples[i]);
         if (targets[i].skipMemory) {
             samples[i].memoryBytes = -1;
@@ -262,7 +220,7 @@ QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline,
         QList<MemoryHints> hints;
         for (qsizetype n = 0; n < exact; ++n)
             hints << hintsOf(trees[i][n]);
-        const QList<MemoryShare> shares = meter.sharesOf(targets[i].kernel, hints);
+        const QList<MemoryShare> shares = meter.sharesOf(targets[i].kernel, hints, targets[i].quiet);
         for (qsizetype n = 0; n < trees[i].size(); ++n) {
             const Process &process = trees[i][n];
             const MemoryShare share = n < exact ? shares[n] : MemoryShare();

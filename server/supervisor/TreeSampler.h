@@ -5,6 +5,7 @@
 #include <QByteArray>
 #include <QHash>
 #include <QList>
+#include <chrono>
 #include <sys/types.h>
 
 namespace power::supervisor {
@@ -21,6 +22,7 @@ struct TreeTarget {
     QByteArray workspace, scratch;
     int taskLimit = 0;      // trees at it are only counted: they are about to be ended
     bool skipMemory = false; // too early to count it
+    bool quiet = false;      // nothing runs in it: its memory is counted when there is time for that
     // For the session's place on the processors, see CpuPlace.h: since the last sample of this `pid`.
     qint64 cpuBefore = -1;  // TreeSample::cpuMs of that; -1: there was none
     qint64 elapsedMs = 0, longestRunMs = 0;
@@ -48,11 +50,13 @@ struct DiskSample {
     qint64 tookMs = 0;
 };
 
-// One pass over /proc for all targets, and their places on the processors set anew: about 20 us per process of the machine,
-// and what the meter takes for those of the targets.
+// One look at all targets, and their places on the processors set anew: about 30 us for each of their processes, or 20 for
+// each of the machine where they have no pid namespaces, and what the meter takes, of which `forQuiet` at most for quiet
+// ones (and one tree more).
 // baseline: private bytes that a fresh kernel shares with the zygote, subtracted where only estimates can be read.
 // Thread: any, one at a time with the same meter; called off the event loop.
-QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline, MemoryMeter &meter);
+QList<TreeSample> sampleTrees(const QList<TreeTarget> &targets, qint64 baseline, MemoryMeter &meter,
+                              std::chrono::milliseconds forQuiet);
 
 // Up to 2 s for the largest trees (DiskUse): apart from the passes over /proc, which watch the memory. Thread: any.
 DiskSample sampleDisk(const TreeTarget &target);

@@ -4,6 +4,7 @@
 #include <QTest>
 #include <csignal>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -86,6 +87,29 @@ private Q_SLOTS:
         QVERIFY2(both[0].bytes < alone.bytes - 25 * kMiB, qPrintable(QString::number(both[0].bytes)));
         QVERIFY2(both[0].bytes + both[1].bytes < alone.bytes + 10 * kMiB, qPrintable(QString::number(both[1].bytes)));
         QVERIFY(shareOf(meter, self).bytes > alone.bytes - 5 * kMiB); // again its own alone
+    }
+
+    // A pass has only so much time for those that run nothing; who was left out is the first of the next one.
+    void quietOnesAreCountedWhenThereIsTime()
+    {
+        using namespace std::chrono_literals;
+        MemoryMeter meter;
+        const QList<MemoryHints> self{hints()};
+        meter.beginPass(0ms);
+        QVERIFY(!meter.sharesOf(1, self, true).first().exact);
+        QCOMPARE(meter.ageOf(1), std::numeric_limits<qint64>::max());
+        QVERIFY(meter.sharesOf(2, self).first().exact); // it runs
+        meter.beginPass(1ms);
+        const MemoryShare counted = meter.sharesOf(1, self, true).first();
+        QVERIFY(counted.exact);
+        QVERIFY(meter.ageOf(1) < 10'000);
+        meter.beginPass(0ms);
+        MemoryHints grown = self.first();
+        grown.resident += 64 * kMiB; // due: carried on all the same
+        QCOMPARE(meter.sharesOf(1, {grown}, true).first().bytes, counted.bytes + 64 * kMiB);
+        // A process that is new in it is told from those that are known.
+        const QList<MemoryShare> two = meter.sharesOf(1, {self.first(), {1, 1, 0, 0}}, true);
+        QVERIFY(two[0].exact && !two[1].exact);
     }
 
     void whoIsGoneHasNone()
