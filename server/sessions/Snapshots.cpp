@@ -19,6 +19,8 @@ constexpr auto kTick = 500ms;
 constexpr auto kQuietTime = 1500ms;  // after a run; with a tick and the writing: within 5 s
 constexpr auto kBusyTime = 30s;      // a session that is never quiet
 constexpr int kWrittenAtOnce = 2;
+constexpr int kCrowd = 4;            // births at once
+constexpr auto kCrowdTime = 10s;     // what runs are kept waiting for at most while a crowd is born
 constexpr auto kSlowAfter = 2s;
 constexpr qint64 kSlowBytesPerSecond = 4 << 20;
 constexpr int kTimesItsTime = 8;     // the pause between two is that many times what the last one took
@@ -117,6 +119,7 @@ bool Snapshots::hasRoomFor(const LiveSession &session) const
 void Snapshots::tick()
 {
     std::shared_ptr<LiveSession> oldest;
+    const bool crowd = m_host.birthsUnderWay() >= kCrowd; // they want the processors more than a copy does
     for (auto it = m_dirty.begin(); it != m_dirty.end();) {
         const std::shared_ptr<LiveSession> session = it->lock();
         if (!session || !session->snapshot.isDirty() || session->deleted || !session->kernelAlive()) {
@@ -124,6 +127,8 @@ void Snapshots::tick()
             continue;
         }
         ++it;
+        if (crowd && elapsed(session->snapshot.changed) < kCrowdTime)
+            continue;
         if (!isDue(*session) || session->queue.isBusy() || elapsed(session->snapshot.touched) < kQuietTime || !hasRoomFor(*session))
             continue;
         if (!oldest || elapsed(session->snapshot.changed) > elapsed(oldest->snapshot.changed))

@@ -42,7 +42,8 @@ struct Restored {
 };
 
 // Snapshots: written by low-priority children of idle kernels, two at a time, two seconds after a session's last run, or
-// between two runs when it has been busy for half a minute. Large ones less often. One whose bytes come slowly (values
+// between two runs when it has been busy for half a minute. Large ones less often; up to ten seconds later while many
+// sessions begin at once. One whose bytes come slowly (values
 // may take as long as they please to say what they are) does not keep the others waiting: up to kSlowAtOnce such, kSlowOfOne
 // of one principal, go on beside the two. Only kernels ever read them.
 // Thread: the event loop's; the disk work is done beside it.

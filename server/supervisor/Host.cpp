@@ -8,6 +8,7 @@
 #include <QFile>
 #include <QPointer>
 #include <QRandomGenerator>
+#include <algorithm>
 #include <csignal>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -219,6 +220,11 @@ int Host::kernelCount() const
     for (const auto &[number, kernel] : m_kernels)
         living += kernel->isAlive() && kernel->spec().runAs == u"kernel" ? 1 : 0;
     return living;
+}
+
+int Host::birthsUnderWay() const
+{
+    return int(std::count_if(m_kernels.begin(), m_kernels.end(), [](const auto &each) { return each.second->isBeingBorn(); }));
 }
 
 qint64 Host::usedMemoryBytes() const

@@ -30,6 +30,7 @@ public:
     QCoro::Task<Result<Done>> load(QJsonObject arguments, int file, std::shared_ptr<Fd> rows, std::chrono::milliseconds timeout,
                                    CancelToken cancel) override;
     int kernelCount() const override;
+    int birthsUnderWay() const override;
     qint64 totalMemoryBytes() const override { return m_budget; }
     qint64 usedMemoryBytes() const override;
     QCoro::Task<> stop() override;

@@ -71,6 +71,7 @@ public:
     virtual QCoro::Task<Result<Done>> load(QJsonObject arguments, int file, std::shared_ptr<Fd> rows,
                                            std::chrono::milliseconds timeout, CancelToken cancel) = 0;
     virtual int kernelCount() const = 0;
+    virtual int birthsUnderWay() const = 0;      // kernels that were ordered and are not ready yet
     virtual qint64 totalMemoryBytes() const = 0; // the budget in force
     virtual qint64 usedMemoryBytes() const = 0;  // last sample over all kernels
     virtual QCoro::Task<> stop() = 0;

@@ -116,6 +116,7 @@ public:
     bool isRunning() const { return m_run != nullptr; }
     bool isComputing() const { return m_nice > kAtRestNice; } // as far as the last sample tells
     std::chrono::milliseconds age() const { return std::chrono::milliseconds(m_ordered.elapsed()); }
+    bool isBeingBorn() const { return m_state == State::Starting; }
     bool isGone() const { return m_state == State::Gone; }
     const QString &deathReason() const { return m_deathReason; }
     const KernelSpec &spec() const { return m_spec; }
