@@ -42,12 +42,12 @@ bool readProcess(pid_t pid, Process &out)
     return true;
 }
 
-// The children that one thread made. False when the system keeps no list of them, or the thread is gone.
-bool addChildren(const char *path, QList<pid_t> &children)
+// The children that one thread made; none when it is gone.
+void addChildren(const char *path, QList<pid_t> &children)
 {
     const Fd file(::open(path, O_RDONLY | O_CLOEXEC));
     if (!file)
-        return false;
+        return;
     QByteArray text;
     char bytes[4096];
     for (ssize_t size; (size = ::read(file.get(), bytes, sizeof bytes)) > 0;)
@@ -60,7 +60,6 @@ bool addChildren(const char *path, QList<pid_t> &children)
         children << pid_t(pid);
         at = next + std::strspn(next, " ");
     }
-    return true;
 }
 
 QList<pid_t> childrenOf(const Process &process)
