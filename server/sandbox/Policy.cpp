@@ -26,6 +26,20 @@ constexpr scmp_datum_t kLow32 = 0xffffffff;
 constexpr scmp_datum_t kSocketTypeMask = 0xf;
 constexpr std::uint32_t kX32Bit = 0x40000000;
 
+// Argument number `argument` of a call; what libseccomp's macros say in C only.
+constexpr scmp_arg_cmp equals(unsigned argument, scmp_datum_t value)
+{
+    return {argument, SCMP_CMP_EQ, value, 0};
+}
+constexpr scmp_arg_cmp above(unsigned argument, scmp_datum_t value)
+{
+    return {argument, SCMP_CMP_GT, value, 0};
+}
+constexpr scmp_arg_cmp masked(unsigned argument, scmp_datum_t mask, scmp_datum_t value)
+{
+    return {argument, SCMP_CMP_MASKED_EQ, mask, value};
+}
+
 constexpr unsigned kPrctls[] = {
     PR_SET_PDEATHSIG, PR_GET_PDEATHSIG, PR_GET_DUMPABLE, PR_SET_NAME, PR_GET_NAME, PR_GET_SECCOMP, PR_CAPBSET_READ,
     PR_SET_TIMERSLACK, PR_GET_TIMERSLACK, PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS,
@@ -61,14 +75,14 @@ public:
             newer(SCMP_ACT_ALLOW, number);
         for (const char *name : policy::kAbsent)
             rule(SCMP_ACT_ERRNO(ENOSYS), name, {});
-        allow("clone", {SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, kNamespaceFlags, 0)});
+        allow("clone", {masked(0, kNamespaceFlags, 0)});
         for (const unsigned option : kPrctls)
-            allow("prctl", {SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, kLow32, option)});
+            allow("prctl", {masked(0, kLow32, option)});
         for (const unsigned request : kIoctls)
-            allow("ioctl", {SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, kLow32, request)});
+            allow("ioctl", {masked(1, kLow32, request)});
         // mkfifo is mknod; nothing else of it is wanted
-        allow("mknod", {SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, S_IFMT, S_IFIFO)});
-        allow("mknodat", {SCMP_CMP64(2, SCMP_CMP_MASKED_EQ, S_IFMT, S_IFIFO)});
+        allow("mknod", {masked(1, S_IFMT, S_IFIFO)});
+        allow("mknodat", {masked(2, S_IFMT, S_IFIFO)});
         // Chromium has its shared memory nowhere else; of the render worker the watchdog counts what is mapped.
         if (m_kind != PolicyKind::Container && m_kind != PolicyKind::NonRoot) allow("memfd_create");
         sockets();
@@ -125,19 +139,19 @@ private:
             allow("socketpair", pairOf(SOCK_SEQPACKET));
             rule(SCMP_ACT_ERRNO(EPROTONOSUPPORT), "socketpair", pairOf(SOCK_DGRAM));
         } else {
-            allow("socket", {SCMP_CMP64(0, SCMP_CMP_EQ, AF_UNIX)});
-            allow("socketpair", {SCMP_CMP64(0, SCMP_CMP_EQ, AF_UNIX)});
+            allow("socket", {equals(0, AF_UNIX)});
+            allow("socketpair", {equals(0, AF_UNIX)});
             for (const int family : {AF_INET, AF_INET6})
                 for (const int type : {SOCK_STREAM, SOCK_DGRAM})
                     for (const int protocol : {0, 6 /* TCP */, 17 /* UDP */})
                         if (full)
-                            allow("socket", {SCMP_CMP64(0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(family)),
-                                             SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, kSocketTypeMask, static_cast<scmp_datum_t>(type)),
-                                             SCMP_CMP64(2, SCMP_CMP_EQ, static_cast<scmp_datum_t>(protocol))});
+                            allow("socket", {equals(0, static_cast<scmp_datum_t>(family)),
+                                             masked(1, kSocketTypeMask, static_cast<scmp_datum_t>(type)),
+                                             equals(2, static_cast<scmp_datum_t>(protocol))});
             for (scmp_datum_t family = 0; family <= AF_INET6; ++family)
                 if (family != AF_UNIX && !(full && (family == AF_INET || family == AF_INET6)))
-                    rule(refused, "socket", {SCMP_CMP64(0, SCMP_CMP_EQ, family)});
-            rule(refused, "socket", {SCMP_CMP64(0, SCMP_CMP_GT, AF_INET6)});
+                    rule(refused, "socket", {equals(0, family)});
+            rule(refused, "socket", {above(0, AF_INET6)});
         }
     }
 
@@ -147,7 +161,7 @@ private:
     void ofOthers()
     {
         const bool shared = m_kind == PolicyKind::NonRoot || m_kind == PolicyKind::NonRootUnix;
-        const scmp_arg_cmp self = SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, kLow32, 0);
+        const scmp_arg_cmp self = masked(0, kLow32, 0);
         const std::uint32_t chmod = shared ? SCMP_ACT_ERRNO(0) : SCMP_ACT_ALLOW;
         rule(chmod, "chmod", {});
         rule(chmod, "fchmodat", {});
@@ -158,18 +172,18 @@ private:
             return;
         }
         allow("sched_setaffinity", {self});
-        allow("setpriority", {self, SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, kLow32, 0)});
+        allow("setpriority", {self, masked(1, kLow32, 0)});
         for (scmp_datum_t resource = 0; resource < RLIM_NLIMITS; ++resource) {
             if (resource == RLIMIT_LOCKS) continue; // the mark that says whose a process is (Limits.h)
-            allow("prlimit64", {self, SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, kLow32, resource)});
-            allow("setrlimit", {SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, kLow32, resource)});
+            allow("prlimit64", {self, masked(1, kLow32, resource)});
+            allow("setrlimit", {masked(0, kLow32, resource)});
         }
     }
 
     static std::vector<scmp_arg_cmp> pairOf(int type)
     {
-        return {SCMP_CMP64(0, SCMP_CMP_EQ, AF_UNIX),
-                SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, kSocketTypeMask, static_cast<scmp_datum_t>(type))};
+        return {equals(0, AF_UNIX),
+                masked(1, kSocketTypeMask, static_cast<scmp_datum_t>(type))};
     }
 
     void allow(const char *name, const std::vector<scmp_arg_cmp> &arguments = {}) { rule(SCMP_ACT_ALLOW, name, arguments); }

@@ -53,42 +53,42 @@ void Database::Private::startWorker(Slot &slot)
     };
     Worker::Reports reports;
     reports.opened = [post](std::shared_ptr<Worker> worker, QString serverVersion) {
-        post([worker, serverVersion](Private &d) {
-            if (Slot *place = d.slotOf(worker)) {
-                d.version = serverVersion;
-                d.setState(*place, SlotState::Ready);
+        post([worker, serverVersion](Private &data) {
+            if (Slot *place = data.slotOf(worker)) {
+                data.version = serverVersion;
+                data.setState(*place, SlotState::Ready);
             }
         });
     };
     reports.away = [post](std::shared_ptr<Worker> worker, QString reason) {
-        post([worker, reason](Private &d) {
-            if (Slot *place = d.slotOf(worker)) {
-                d.problem = reason;
-                d.setState(*place, SlotState::Away);
+        post([worker, reason](Private &data) {
+            if (Slot *place = data.slotOf(worker)) {
+                data.problem = reason;
+                data.setState(*place, SlotState::Away);
             }
         });
     };
     reports.lost = [post](std::shared_ptr<Worker> worker) {
-        post([worker](Private &d) {
-            if (Slot *place = d.slotOf(worker); place && place->state == SlotState::Ready) {
-                d.problem = QStringLiteral("The database closed the connection.");
-                d.setState(*place, SlotState::Opening);
+        post([worker](Private &data) {
+            if (Slot *place = data.slotOf(worker); place && place->state == SlotState::Ready) {
+                data.problem = QStringLiteral("The database closed the connection.");
+                data.setState(*place, SlotState::Opening);
             }
         });
     };
     reports.finished = [post](std::shared_ptr<Worker> worker, Result<std::any> answer, bool isOpen) {
-        post([worker, answer = std::move(answer), isOpen](Private &d) mutable {
-            Slot *place = d.slotOf(worker);
+        post([worker, answer = std::move(answer), isOpen](Private &data) mutable {
+            Slot *place = data.slotOf(worker);
             if (!place)
                 return;
             const auto ticket = std::exchange(place->ticket, {});
-            d.setState(*place, isOpen ? SlotState::Ready : SlotState::Opening);
+            data.setState(*place, isOpen ? SlotState::Ready : SlotState::Opening);
             if (ticket)
-                d.finish(ticket, std::move(answer));
+                data.finish(ticket, std::move(answer));
         });
     };
     reports.notified = [post](QString channel, QString payload) {
-        post([channel, payload](Private &d) { Q_EMIT d.q->notified(channel, payload); });
+        post([channel, payload](Private &data) { Q_EMIT data.q->notified(channel, payload); });
     };
     reports.ended = [count = threads] {
         const std::lock_guard lock(count->mutex);
