@@ -1,6 +1,5 @@
 """IPython as a toolbox: input transformation, magics, display formatters, get_ipython(). It runs no cells."""
 import builtins
-import os
 import subprocess
 import sys
 import tempfile
@@ -47,12 +46,11 @@ def create(namespace):
     config = Config()
     config.HistoryManager.enabled = False
     config.InteractiveShell.colors = "NoColor"
-    config.InteractiveShell.ipython_dir = os.path.join(
-        os.environ.get("MPLCONFIGDIR") or tempfile.mkdtemp(prefix="power-kernel-"), "ipython"
-    )
     config.InteractiveShell.display_page = False
     config.InteractiveShell.separate_in = ""
-    shell = Shell.instance(config=config, user_module=sys.modules["__main__"], user_ns=namespace)
+    # IPython wants a directory for profiles, which no session has use for; it takes no setting for it, only an argument.
+    with tempfile.TemporaryDirectory(prefix="power-kernel-") as place:
+        shell = Shell.instance(ipython_dir=place, config=config, user_module=sys.modules["__main__"], user_ns=namespace)
     shell.display_pub = Publisher(parent=shell)
     # Everything a value can show is offered; the server chooses.
     shell.display_formatter.active_types = shell.display_formatter.format_types

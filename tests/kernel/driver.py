@@ -70,7 +70,7 @@ class Frames:
 
 
 class Zygote:
-    def __init__(self, *arguments, environment=None):
+    def __init__(self, *arguments, environment=None, stderr=None):
         ours, theirs = socket.socketpair()
         self.cache = os.environ.get("POWER_TEST_CACHE") or os.path.join(tempfile.gettempdir(), "power-kernel-test-cache")
         os.makedirs(self.cache, exist_ok=True)
@@ -84,7 +84,7 @@ class Zygote:
 
         self.process = subprocess.Popen(
             [PROGRAM, "zygote", *arguments], env=clean, pass_fds=[3] if theirs_fd == 3 else [3, theirs_fd],
-            preexec_fn=place, stdin=subprocess.DEVNULL,
+            preexec_fn=place, stdin=subprocess.DEVNULL, stderr=stderr,
         )
         theirs.close()
         self.frames = Frames(ours)

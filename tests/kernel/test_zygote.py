@@ -73,6 +73,17 @@ class Kernels(KernelTest):
         self.assertEqual(self.ok("1").result, "1")
 
 
+class Traces(unittest.TestCase):
+    def test_a_start_says_and_leaves_nothing(self):
+        with tempfile.TemporaryDirectory() as place, tempfile.TemporaryFile() as said:
+            zygote = Zygote(environment={"TMPDIR": place, "HOME": "/proc/nowhere"}, stderr=said)
+            self.assertNotIn("error", zygote.ready)
+            zygote.close()
+            self.assertEqual(os.listdir(place), [])
+            said.seek(0)
+            self.assertEqual(said.read(), b"")
+
+
 class Refusal(unittest.TestCase):
     def test_two_tasks(self):
         """An import that starts a thread: the zygote names it and does not serve."""
