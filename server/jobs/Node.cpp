@@ -1,7 +1,7 @@
 #include "jobs/Node.h"
+#include "base/Durable.h"
 #include "base/Ids.h"
 #include <QFile>
-#include <QSaveFile>
 
 namespace power::jobs {
 
@@ -14,9 +14,9 @@ Result<QString> nodeIdentity(const QString &file)
             return id;
     }
     const QString id = newUuid();
-    QSaveFile made(file);
-    if (!made.open(QIODevice::WriteOnly) || made.write(id.toLatin1() + '\n') < 0 || !made.commit())
-        return fail(ErrorCode::Unavailable, QStringLiteral("The server's identity cannot be kept in %1: %2.").arg(file, made.errorString()));
+    const Result<Done> kept = writeDurably(file, id.toLatin1() + '\n');
+    if (!kept)
+        return fail(ErrorCode::Unavailable, QStringLiteral("The server's identity cannot be kept in %1: %2").arg(file, kept.error().message), kept.error().nextStep);
     return id;
 }
 

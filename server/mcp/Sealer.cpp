@@ -1,9 +1,11 @@
 #include "mcp/Sealer.h"
+#include "base/Durable.h"
 #include <QDir>
 #include <QFileInfo>
 #include <QMessageAuthenticationCode>
 #include <QRandomGenerator>
-#include <QSaveFile>
+#include <cerrno>
+#include <cstring>
 
 namespace power::mcp {
 
@@ -54,13 +56,23 @@ Result<Sealer> Sealer::fromFile(const QString &file)
 
 Result<Done> Sealer::keepIn(const QString &file) const
 {
-    QDir().mkpath(QFileInfo(file).path());
-    QFile::setPermissions(QFileInfo(file).path(), QFile::ReadOwner | QFile::WriteOwner | QFile::ExeOwner);
-    QSaveFile made(file);
-    if (!made.open(QIODevice::WriteOnly) || !made.setPermissions(QFile::ReadOwner | QFile::WriteOwner)
-        || made.write(key()) != key().size() || !made.commit())
-        return fail(ErrorCode::Unavailable, QStringLiteral("The key file %1 cannot be written.").arg(file),
-                    QStringLiteral("Make the data directory writable."));
+    const auto unwritable = [&file](const QString &why) {
+        return fail(ErrorCode::Unavailable, QStringLiteral("The key file %1 cannot be written: %2").arg(file, why),
+                    QStringLiteral("Make the data directory writable, on a disk without errors."));
+    };
+    const QString place = QFileInfo(file).path();
+    if (!QFileInfo(place).isDir()) {
+        QDir().mkpath(place);
+        if (!syncDirectory(QFileInfo(place).path())) {
+            const QString why = QString::fromLocal8Bit(std::strerror(errno)) + u'.';
+            QDir().rmdir(place); // made and synced anew by the next one
+            return unwritable(why);
+        }
+    }
+    QFile::setPermissions(place, QFile::ReadOwner | QFile::WriteOwner | QFile::ExeOwner);
+    const Result<Done> written = writeDurably(file, key());
+    if (!written)
+        return unwritable(written.error().message);
     return Done{};
 }
 
