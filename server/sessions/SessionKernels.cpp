@@ -1,10 +1,10 @@
 // The kernels behind the sessions: started when they are needed, ended when others need the room, never without trace.
 #include "base/Log.h"
+#include "sessions/LastSaving.h"
 #include "sessions/LiveSession.h"
 #include "sessions/SessionRecords.h"
 #include "sessions/SessionService.h"
 #include <algorithm>
-#include <tuple>
 
 namespace power::sessions {
 
@@ -14,7 +14,6 @@ namespace {
 constexpr auto kLeastUnused = 2s;    // of a session that comes back from its snapshot
 constexpr auto kLongUnused = 60s;    // of one that does not
 constexpr int kMostEvictions = 8;    // for one new kernel
-constexpr int kSavedAtOnce = 8;      // most of them wait for the disk
 constexpr auto kSaveAllTime = 20s;   // of a shutdown
 } // namespace
 
@@ -22,13 +21,14 @@ QCoro::Task<Result<Done>> SessionService::ensureKernel(std::shared_ptr<LiveSessi
 {
     if (session->kernelAlive())
         co_return Done{};
+    const bool hadKernel = session->hadKernel;
     session->untold = session->kernelNote(!session->isNew);
     session->restored = {};
     session->kernel.reset();
     const Result<Done> started = co_await startKernel(session, cancel);
     if (!started)
         co_return started;
-    const Result<Done> back = co_await bringBack(session, cancel);
+    const Result<Done> back = co_await bringBack(session, hadKernel, cancel);
     co_return back;
 }
 
@@ -84,7 +84,7 @@ QCoro::Task<Result<Done>> SessionService::startKernel(std::shared_ptr<LiveSessio
 }
 
 // From the snapshot, when there is one. One that breaks the kernel is set aside, and the session begins empty.
-QCoro::Task<Result<Done>> SessionService::bringBack(std::shared_ptr<LiveSession> session, CancelToken cancel)
+QCoro::Task<Result<Done>> SessionService::bringBack(std::shared_ptr<LiveSession> session, bool hadKernel, CancelToken cancel)
 {
     const bool fresh = session->isNew;
     const SessionKey key = session->key;
@@ -129,7 +129,9 @@ QCoro::Task<Result<Done>> SessionService::bringBack(std::shared_ptr<LiveSession>
     if (session->restored.tried) {
         session->untold += u' ' + session->restored.text;
     } else if (!fresh) {
-        const QString problem = m_snapshots.problemOf(*session);
+        QString problem = m_snapshots.problemOf(*session);
+        if (problem.isEmpty() && !hadKernel)
+            problem = QStringLiteral("no state of them had been stored when the server ended");
         session->untold += problem.isEmpty() ? QStringLiteral(" Earlier variables are gone; files remain.")
                                              : QStringLiteral(" Earlier variables are gone (%1); files remain.").arg(problem);
     }
@@ -193,42 +195,22 @@ void SessionService::evictExpired()
     }
 }
 
-// One after the other of those that are left.
-QCoro::Task<> SessionService::saveSome(std::shared_ptr<Unsaved> unsaved)
-{
-    while (!unsaved->sessions.isEmpty()) {
-        const std::shared_ptr<LiveSession> session = unsaved->sessions.takeFirst();
-        co_await m_snapshots.save(session);
-    }
-    if (--unsaved->writers == 0)
-        unsaved->done.resolve(Done{});
-}
-
 QCoro::Task<> SessionService::saveAll()
 {
-    const auto unsaved = std::make_shared<Unsaved>();
+    if (!m_snapshots.isOn())
+        co_return;
+    QList<std::shared_ptr<LiveSession>> unsaved;
     for (const auto &session : std::as_const(m_live)) {
-        if (session->kernelAlive() && session->snapshot.isDirty() && !session->deleted)
-            unsaved->sessions << session;
+        if (session->kernelAlive() && !session->deleted && (session->snapshot.isDirty() || session->queue.isBusy()))
+            unsaved << session;
     }
-    if (unsaved->sessions.isEmpty())
-        co_return;
-    // Those that are known to take long hold up nobody who comes after them.
-    const auto patience = [](const std::shared_ptr<LiveSession> &session) {
-        return std::make_tuple(session->snapshot.saving, session->snapshot.failures, session->snapshot.took);
-    };
-    std::sort(unsaved->sessions.begin(), unsaved->sessions.end(), [patience](const auto &a, const auto &b) { return patience(a) < patience(b); });
-    unsaved->writers = kSavedAtOnce;
-    for (int i = 0; i < kSavedAtOnce; ++i)
-        saveSome(unsaved);
-    const std::chrono::milliseconds most = kSaveAllTime;
-    const CancelToken none;
-    const OneShot<Done> done = unsaved->done;
-    const Result<Done> waited = co_await done.wait(most, none);
-    if (waited)
-        co_return;
-    log::warning("sessions_not_saved", {{QStringLiteral("waiting"), unsaved->sessions.size()}, {QStringLiteral("writing"), unsaved->writers}});
-    unsaved->sessions.clear();
+    LastSaving saving(m_snapshots, kSaveAllTime);
+    const QList<LastSaving::Lost> lost = co_await saving.run(unsaved);
+    for (const LastSaving::Lost &one : lost)
+        log::warning("session_not_saved", {{QStringLiteral("session"), one.session->key.id},
+                                           {QStringLiteral("reason"), one.reason},
+                                           {QStringLiteral("last_cell"), one.session->lastCell},
+                                           {QStringLiteral("saved_cell"), one.session->snapshot.cell}});
 }
 
 } // namespace power::sessions

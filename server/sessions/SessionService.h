@@ -98,21 +98,16 @@ private:
     Result<std::shared_ptr<LiveSession>> open(const SessionKey &key);
     static supervisor::CellCall recordedCalls(supervisor::CellCall tools, const std::shared_ptr<RunReport> &report);
     QCoro::Task<Result<Done>> ensureKernel(std::shared_ptr<LiveSession> session, CancelToken cancel);
-    // The parts of ensureKernel: a kernel, others making room for it when need be; and what it begins with.
+    // The parts of ensureKernel: a kernel, others making room for it when need be; and what it begins with (`hadKernel`: there
+    // was one before it, in this life of the server).
     QCoro::Task<Result<Done>> startKernel(std::shared_ptr<LiveSession> session, CancelToken cancel);
-    QCoro::Task<Result<Done>> bringBack(std::shared_ptr<LiveSession> session, CancelToken cancel);
+    QCoro::Task<Result<Done>> bringBack(std::shared_ptr<LiveSession> session, bool hadKernel, CancelToken cancel);
     // Ends the kernel of the longest unused session: of one that its snapshot brings back, else of one unused for long.
     QCoro::Task<bool> evictIdlest(std::shared_ptr<LiveSession> except);
     // Ends an idle session's kernel behind its snapshot. False: it is in use, or (onlySaved) could not be saved.
     QCoro::Task<bool> retire(std::shared_ptr<LiveSession> session, QString reason, bool onlySaved);
-    // Of a shutdown: every state that is not stored, within a bounded time.
+    // Of a shutdown: every state that is not stored, within a bounded time; see LastSaving.
     QCoro::Task<> saveAll();
-    struct Unsaved {
-        QList<std::shared_ptr<LiveSession>> sessions;
-        int writers = 0;
-        OneShot<Done> done;
-    };
-    QCoro::Task<> saveSome(std::shared_ptr<Unsaved> unsaved);
     // What the branches work with: the state of now on disk; the session's turn.
     QCoro::Task<Result<files::SnapshotFacts>> saved(std::shared_ptr<LiveSession> session);
     QCoro::Task<Result<std::shared_ptr<RunQueue::Turn>>> turnOf(std::shared_ptr<LiveSession> session, CancelToken cancel);

@@ -95,29 +95,48 @@ bool Snapshots::isDue(const LiveSession &session) const
     return !state.written.isValid() || elapsed(state.written) >= std::min<std::chrono::milliseconds>(state.took * kTimesItsTime, kLongestPause);
 }
 
-// Of one that is being written.
 bool Snapshots::isSlow(const LiveSession &session)
 {
-    const auto time = elapsed(session.snapshot.written);
-    return time >= kSlowAfter && session.snapshot.arrived && *session.snapshot.arrived < kSlowBytesPerSecond / 1000 * time.count();
+    const SnapshotState &state = session.snapshot;
+    const auto time = elapsed(state.written);
+    return state.saving && time >= kSlowAfter && state.arrived && *state.arrived < kSlowBytesPerSecond / 1000 * time.count();
 }
 
 bool Snapshots::hasRoomFor(const LiveSession &session) const
 {
-    int quick = 0, slow = 0, slowOfIts = 0;
+    int quick = 0, quickOfIts = 0, slow = 0, slowOfIts = 0;
     for (const auto &each : m_writing) {
-        if (!isSlow(*each)) {
-            ++quick;
+        const bool isIts = each->key.principal == session.key.principal;
+        (isSlow(*each) ? slow : quick) += 1;
+        (isSlow(*each) ? slowOfIts : quickOfIts) += isIts ? 1 : 0;
+    }
+    if (slow < kSlowAtOnce && slowOfIts < kSlowOfOne)
+        return quick < kWrittenAtOnce;
+    // One at a time, so that the principal's slow ones never have both places.
+    return !session.snapshot.knownSlow && quick < kWrittenAtOnce && quickOfIts == 0;
+}
+
+// The last ones that have become slow.
+void Snapshots::stopTooSlow()
+{
+    int slow = 0;
+    QHash<QString, int> ofOne;
+    for (const auto &each : std::as_const(m_writing)) {
+        if (!isSlow(*each))
+            continue;
+        int &ofIts = ofOne[each->key.principal];
+        if ((slow >= kSlowAtOnce || ofIts >= kSlowOfOne) && each->snapshot.stop) {
+            *each->snapshot.stop = true;
             continue;
         }
         ++slow;
-        slowOfIts += each->key.principal == session.key.principal ? 1 : 0;
+        ++ofIts;
     }
-    return quick < kWrittenAtOnce && slow < kSlowAtOnce && slowOfIts < kSlowOfOne;
 }
 
 void Snapshots::tick()
 {
+    stopTooSlow();
     std::shared_ptr<LiveSession> oldest;
     const bool crowd = m_host.birthsUnderWay() >= kCrowd; // they want the processors more than a copy does
     for (auto it = m_dirty.begin(); it != m_dirty.end();) {
@@ -143,12 +162,12 @@ void Snapshots::tick()
 QCoro::Task<> Snapshots::writeSoon(std::shared_ptr<LiveSession> session)
 {
     const QPointer<Snapshots> self(this);
-    const bool written = co_await write(session);
+    const bool written = co_await write(session, true);
     if (self && written && !self->m_dirty.isEmpty())
         self->tick(); // many sessions at once do not wait for the clock
 }
 
-QCoro::Task<bool> Snapshots::write(std::shared_ptr<LiveSession> session)
+QCoro::Task<bool> Snapshots::write(std::shared_ptr<LiveSession> session, bool mayStop)
 {
     SnapshotState &state = session->snapshot;
     state.saving = true;
@@ -168,8 +187,11 @@ QCoro::Task<bool> Snapshots::write(std::shared_ptr<LiveSession> session)
     };
     auto target = std::make_shared<Target>();
     const auto arrived = std::make_shared<std::atomic<qint64>>(0);
+    const auto stop = mayStop ? std::make_shared<std::atomic<bool>>(false) : nullptr;
     state.arrived = arrived;
+    state.stop = stop;
     supervisor::SnapshotOrder order;
+    order.stop = stop;
     order.limitBytes = m_config.limitBytes;
     const qint64 free = m_host.totalMemoryBytes() - m_host.usedMemoryBytes(); // of all sessions
     const qint64 own = m_config.memoryBytes > 0 ? m_config.memoryBytes / 10 * 9 - session->kernel->memoryBytes() : free;
@@ -202,7 +224,9 @@ QCoro::Task<bool> Snapshots::write(std::shared_ptr<LiveSession> session)
     target.reset();
     if (self)
         self->m_writing.removeOne(session);
+    state.knownSlow = isSlow(*session);
     state.saving = false;
+    state.stop.reset();
     state.took = elapsed(state.written);
     const bool good = summary && stored && !session->deleted;
     if (good) {
@@ -217,14 +241,16 @@ QCoro::Task<bool> Snapshots::write(std::shared_ptr<LiveSession> session)
                                         {QStringLiteral("skipped"), summary->skippedCount}});
     } else if (!session->deleted && session->kernelAlive()) {
         const Error error = summary ? stored.error() : summary.error();
-        if (error.code == ErrorCode::Busy) { // a run was faster
+        if (error.code == ErrorCode::Busy || error.code == ErrorCode::Cancelled) { // a run was faster; others are slow already
             state.written.invalidate();
         } else {
             ++state.failures;
             state.problem = error.message;
             const QString at = error.details.value(QStringLiteral("at")).toString();
-            if (error.code == ErrorCode::Timeout && !at.isEmpty())
+            if (error.code == ErrorCode::Timeout && !at.isEmpty()) {
                 state.skip << at;
+                state.knownSlow = false;
+            }
             log::warning("snapshot_failed", {{QStringLiteral("session"), session->key.id}, {QStringLiteral("reason"), error.message}});
         }
     }
@@ -260,7 +286,7 @@ QCoro::Task<bool> Snapshots::save(std::shared_ptr<LiveSession> session)
     }
     if (!session->kernelAlive() || session->snapshot.saving)
         co_return false;
-    const bool written = co_await write(session);
+    const bool written = co_await write(session, false);
     co_return written && !session->snapshot.isDirty();
 }
 

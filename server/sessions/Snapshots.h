@@ -20,12 +20,14 @@ struct SnapshotState {
     qint64 saved = 0;                // of them in the stored snapshot, or in one that was restored
     int cell = -1;                   // the stored snapshot holds the state after this cell; -1: there is none (known of)
     bool saving = false;
+    bool knownSlow = false;          // the last one took long for its size
     int failures = 0;                // in a row
     QString problem;                 // why the last one failed; a part of a sentence
     QStringList skip;                // names that took too long
     QElapsedTimer changed, touched;  // since the first unsaved run; since the last run
     QElapsedTimer written;           // since the last snapshot was begun
     std::shared_ptr<std::atomic<qint64>> arrived; // bytes of the one that is being written, counted in its reader's thread
+    std::shared_ptr<std::atomic<bool>> stop;      // set: that one ends; null when somebody waits for it
     std::chrono::milliseconds took{0};
     bool isDirty() const { return changes > saved; }
 };
@@ -45,7 +47,8 @@ struct Restored {
 // between two runs when it has been busy for half a minute. Large ones less often; up to ten seconds later while many
 // sessions begin at once. One whose bytes come slowly (values
 // may take as long as they please to say what they are) does not keep the others waiting: up to kSlowAtOnce such, kSlowOfOne
-// of one principal, go on beside the two. Only kernels ever read them.
+// of one principal, go on beside the two. When there are as many, a further one is begun all the same, unless it was slow
+// before, and stopped when it turns out slow; it waits for its turn among the slow ones. Only kernels ever read them.
 // Thread: the event loop's; the disk work is done beside it.
 class Snapshots : public QObject
 {
@@ -69,6 +72,8 @@ public:
     QCoro::Task<Restored> restore(std::shared_ptr<LiveSession> session, files::SnapshotKey key, int lastCell, CancelToken cancel);
     // Of the stored one. Errors: NotFound, Conflict (damaged).
     QCoro::Task<Result<files::SnapshotFacts>> facts(SessionKey key, QString name);
+    // It is being written, and its bytes come slowly.
+    static bool isSlow(const LiveSession &session);
     // Why the session has no (newer) snapshot; empty when nothing speaks against one.
     QString problemOf(const LiveSession &session) const;
 
@@ -78,11 +83,12 @@ public:
 private:
     static constexpr int kSlowAtOnce = 24, kSlowOfOne = 12;
 
-    QCoro::Task<bool> write(std::shared_ptr<LiveSession> session);
+    // mayStop: nobody waits for it.
+    QCoro::Task<bool> write(std::shared_ptr<LiveSession> session, bool mayStop);
     bool hasRoomFor(const LiveSession &session) const;
     QCoro::Task<> writeSoon(std::shared_ptr<LiveSession> session);
     bool isDue(const LiveSession &session) const;
-    static bool isSlow(const LiveSession &session);
+    void stopTooSlow();
     void tick();
 
     Config m_config;

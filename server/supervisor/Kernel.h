@@ -114,6 +114,7 @@ struct SnapshotOrder {
     qint64 allowanceBytes = 0;  // what the process that writes may make its own by touching it; 0 = unlimited
     QStringList skip;           // names that are left out
     std::chrono::milliseconds timeout{180'000};
+    std::shared_ptr<std::atomic<bool>> stop; // set: it ends within a second with Cancelled; may be null
     // The bytes in order, in a thread of its own; an error ends the snapshot.
     std::function<Result<Done>(QByteArrayView)> take;
 };

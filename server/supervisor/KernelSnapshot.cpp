@@ -20,8 +20,9 @@ constexpr std::size_t kMostPiece = 2u << 20;
 constexpr qsizetype kMostSkipped = 200;
 constexpr auto kStall = 90s; // without a byte: it hangs
 constexpr qint64 kSlack = 16 << 20; // heads, padding and the table of names
-// Each waits for a process most of the time; that may be as slow as it likes, and others must not wait for it.
-constexpr int kReaders = 32;
+// Each waits for a process most of the time; that may be as slow as it likes, and others must not wait for it. They are there
+// while they are needed: more than 26 only for those that somebody waits for, and at the end of the server.
+constexpr int kReaders = 128;
 
 QThreadPool &snapshotReaders()
 {
@@ -68,6 +69,8 @@ Result<SnapshotSummary> readSnapshot(const Fd &socket, const SnapshotOrder &orde
             return fail(ErrorCode::Timeout, QStringLiteral("it was not written in time%1")
                                                 .arg(at.isEmpty() ? QString() : QStringLiteral(" (at the name '%1')").arg(at)),
                         {}, {{QStringLiteral("at"), at}});
+        if (order.stop && *order.stop)
+            return fail(ErrorCode::Cancelled, QStringLiteral("it was stopped"));
         if (ready <= 0)
             continue;
         const ssize_t size = ::recv(socket.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);

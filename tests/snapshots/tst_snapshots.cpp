@@ -268,11 +268,14 @@ private Q_SLOTS:
         };
         QTRY_COMPARE_WITH_TIMEOUT(known(), 3, 5'000);
         QVERIFY(storedCell(m_server, QStringLiteral("killed")) == 1);
+        ok(QStringLiteral("lost = 4"), QStringLiteral("never-stored"));
         m_server.kill();
         QVERIFY2(m_server.start({QStringLiteral("--max-sessions"), QStringLiteral("2"), QStringLiteral("--snapshot-max-mb"), QStringLiteral("1")}),
                  m_server.output().constData());
         const QString answer = ok(QStringLiteral("print(kept, 'lost' in globals())"), QStringLiteral("killed"));
         QVERIFY2(answer.contains(u"1 False") && answer.contains(u"Cells 2 to 3 were lost"), qPrintable(answer));
+        const QString none = ok(QStringLiteral("print('lost' in globals())"), QStringLiteral("never-stored"));
+        QVERIFY2(none.contains(u"False") && none.contains(u"variables are gone (no state of them had been stored when the server ended)"), qPrintable(none));
     }
 
     // Two kernels at most: the third session takes the place of the longest unused one.
