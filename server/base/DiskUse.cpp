@@ -25,9 +25,18 @@ QString DiskUse::excessInWords() const
 
 void DiskUse::add(int parent, const char *name)
 {
+    enter(parent, name, 1);
+}
+
+void DiskUse::enter(int parent, const char *name, int level)
+{
     const int directory = ::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (directory >= 0)
-        walk(directory, 1);
+        walk(directory, level);
+    else if (errno == EACCES || errno == EPERM)
+        closed = true;
+    else if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP) // gone, or something else by now
+        failed = true;
 }
 
 // Takes over the descriptor. One is open for each level, so a level is read to its end before the next is entered.
@@ -35,11 +44,18 @@ void DiskUse::walk(int directory, int level)
 {
     const std::unique_ptr<DIR, int (*)(DIR *)> stream(::fdopendir(directory), &::closedir);
     if (!stream) {
+        failed = true;
         ::close(directory);
         return;
     }
     std::vector<QByteArray> below;
-    while (const dirent *entry = ::readdir(stream.get())) {
+    for (;;) {
+        errno = 0;
+        const dirent *entry = ::readdir(stream.get());
+        if (!entry) {
+            failed = failed || (errno != 0 && errno != ENOENT);
+            break;
+        }
         if (std::strcmp(entry->d_name, ".") == 0 || std::strcmp(entry->d_name, "..") == 0)
             continue;
         if (++entries > kMostEntries) {
@@ -65,11 +81,7 @@ void DiskUse::walk(int directory, int level)
     for (const QByteArray &name : below) {
         if (tooMany)
             return;
-        const int inner = ::openat(directory, name.constData(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (inner >= 0)
-            walk(inner, level + 1);
-        else if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP) // gone, or something else by now
-            closed = true;
+        enter(directory, name.constData(), level + 1);
     }
 }
 

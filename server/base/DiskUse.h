@@ -15,7 +15,8 @@ struct DiskUse {
     qint64 bytes = 0;     // blocks in use; a file with several names counts once
     qint64 entries = 0;
     bool tooDeep = false, tooMany = false;
-    bool closed = false;  // a directory could not be opened: of the same user, who took the right away, or no descriptor is left
+    bool closed = false;  // a directory could not be opened: of the same user, who took the right away
+    bool failed = false;  // the server could not look (no descriptor is left, the disk fails): the figures mean nothing
 
     bool isWhole() const { return !tooDeep && !tooMany && !closed; }
 
@@ -28,6 +29,7 @@ struct DiskUse {
     void add(int parent, const char *name);
 
 private:
+    void enter(int parent, const char *name, int level);
     void walk(int directory, int level);
 
     QSet<quint64> m_linked;

@@ -32,9 +32,12 @@ Result<Done> writeDurably(const QString &path, QByteArrayView content)
         else
             done = errno == EINTR;
     }
-    done = done && ::fsync(file) == 0 && ::rename(fresh.constData(), target.constData()) == 0
-           && syncDirectory(path.contains(u'/') ? path.section(u'/', 0, -2) : QStringLiteral("."));
+    const bool replaces = ::access(target.constData(), F_OK) == 0;
+    const bool renamed = done && ::fsync(file) == 0 && ::rename(fresh.constData(), target.constData()) == 0;
+    done = renamed && syncDirectory(path.contains(u'/') ? path.section(u'/', 0, -2) : QStringLiteral("."));
     const int number = errno;
+    if (renamed && !done && !replaces)
+        ::unlink(target.constData()); // nobody shall find it and take its name for confirmed
     if (file >= 0)
         ::close(file);
     if (done)

@@ -15,7 +15,7 @@ inline constexpr char notDurable[] = "not_durable";
 bool syncDirectory(const QString &path);
 
 // A small file, for its owner alone, in place of the one before; on disk when it returns. Error: Unavailable; then the file
-// is the one before, or both are lost with the directory.
+// is the one before, or, when only the directory was not synced, the new one in its place or, where there was none, none.
 Result<Done> writeDurably(const QString &path, QByteArrayView content);
 
 } // namespace power

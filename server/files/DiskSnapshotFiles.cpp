@@ -101,8 +101,9 @@ Result<int> DiskSnapshots::keep(const SnapshotKey &from, const SnapshotKey &to, 
     note(fresh, {kept->bytes, 0, false});
     if (!syncDirectory(place)) return refuse(snapshotTrouble(QStringLiteral("The files could not be kept")).error);
     const Result<Done> copied = copy(from, to, {{QStringLiteral("files"), kept->count}, {filesIn, name}});
-    if (!copied) return refuse(copied.error());
-    forgetFiles(before);
+    if (!copied && filesOf(to) != fresh) return refuse(copied.error());
+    forgetFiles(before); // also where the disk did not confirm the name: the new variables are there, and these files belong to them
+    if (!copied) return Unexpected<Error>{copied.error()};
     return kept->count;
 }
 

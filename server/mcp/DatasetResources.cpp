@@ -77,7 +77,8 @@ QCoro::Task<Result<ResourceRead>> DatasetResources::read(operations::Caller call
     if (!found)
         co_return Unexpected<Error>{found.error()};
     QJsonObject dataset = found->data;
-    QString quoted = dataset.value(QStringLiteral("name")).toString();
+    // By the table's name: by its own one a session's DataFrame may be meant.
+    QString quoted = dataset.value(QStringLiteral("table_name")).toString();
     quoted.replace(u'"', QLatin1String("\"\""));
     const QString query = QStringLiteral("query_dataset");
     const QJsonObject question{{QStringLiteral("query"), QStringLiteral("SELECT * FROM \"%1\"").arg(quoted)}, {QStringLiteral("limit"), kRowsShown}};

@@ -1,4 +1,5 @@
 // upload_file and delete_file; the order of the file tools.
+#include "base/Durable.h"
 #include "operations/Arrival.h"
 #include "operations/Content.h"
 #include "operations/FilePlace.h"
@@ -46,10 +47,13 @@ QCoro::Task<Result<Answer>> deleteFile(Services *services, Caller caller, QJsonO
     const sessions::SessionKey key = place->key;
     const QString relative = place->path;
     const Result<Done> removed = place->space->remove(relative);
-    if (!removed)
+    // It is gone also when only the disk did not confirm that.
+    if (!removed && removed.error().details.value(QStringLiteral("cause")) != QLatin1String(notDurable))
         co_return Unexpected<Error>{removed.error()};
     services->sessions.tellFilesChanged(key, {}, {relative});
     const Result<Done> forgotten = co_await services->files.forget(key.principal, key.id, relative);
+    if (!removed)
+        co_return Unexpected<Error>{removed.error()};
     Answer answer;
     answer.data = {{QStringLiteral("deleted"), relative}, {QStringLiteral("session_id"), key.id}};
     if (!forgotten)

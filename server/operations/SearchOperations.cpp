@@ -165,11 +165,18 @@ QString rowsAsText(const QJsonObject &table)
 QCoro::Task<Result<Answer>> fetchDataset(const Registry *registry, Caller caller, QString id)
 {
     const QString called = id.mid(8);
+    const QString facts = QStringLiteral("get_dataset");
+    const QJsonObject named{{QStringLiteral("dataset_name"), called}};
+    Caller again = caller;
+    QCoro::Task<Result<Answer>> looking = registry->call(facts, std::move(again), named);
+    const Result<Answer> found = co_await looking;
+    if (!found)
+        co_return Unexpected<Error>{found.error()};
+    // By the table's name: by its own one a session's DataFrame may be meant.
     const QString name = QStringLiteral("query_dataset");
-    QString quoted = called;
+    QString quoted = found->data.value(QStringLiteral("table_name")).toString();
     quoted.replace(u'"', QLatin1String("\"\""));
-    const QJsonObject arguments{{QStringLiteral("query"), QStringLiteral("SELECT * FROM \"%1\"").arg(quoted)},
-                                {QStringLiteral("limit"), kDatasetRows}};
+    const QJsonObject arguments{{QStringLiteral("query"), QStringLiteral("SELECT * FROM \"%1\"").arg(quoted)}, {QStringLiteral("limit"), kDatasetRows}};
     QCoro::Task<Result<Answer>> asking = registry->call(name, std::move(caller), arguments);
     const Result<Answer> rows = co_await asking;
     if (!rows)

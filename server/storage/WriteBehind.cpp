@@ -26,8 +26,10 @@ int createSpool(const QString &path)
     const QFileInfo facts(path);
     if (!facts.dir().exists()) {
         const QByteArray name = QFile::encodeName(facts.path());
-        if (!QDir().mkpath(facts.path()) || ::chmod(name.constData(), 0700) != 0 || !syncDirectory(QFileInfo(facts.path()).path()))
+        if (!QDir().mkpath(facts.path()) || ::chmod(name.constData(), 0700) != 0 || !syncDirectory(QFileInfo(facts.path()).path())) {
+            ::rmdir(name.constData()); // its name is not confirmed: the next attempt makes it anew
             return -1;
+        }
     }
     const int descriptor = ::open(QFile::encodeName(path).constData(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     if (descriptor >= 0 && syncDirectory(facts.path()))

@@ -329,7 +329,10 @@ void KernelProcess::sampled(const TreeSample &sample)
 
 void KernelProcess::diskSeen(const DiskSample &sample)
 {
-    if (m_state != State::Living || sample.pid != m_pid || !m_run)
+    if (m_state != State::Living || sample.pid != m_pid || !m_run || sample.use.failed)
+        return;
+    // A walk that began before this run would tell it of what the last one had, and it may have deleted.
+    if (std::chrono::steady_clock::now() - sample.began > std::chrono::milliseconds(m_run->clock.elapsed()))
         return;
     const KernelLimits &limits = m_spec.limits;
     if (m_diskAtStart < 0)

@@ -239,6 +239,7 @@ DiskSample sampleDisk(const TreeTarget &target)
     QElapsedTimer clock;
     clock.start();
     DiskSample sample;
+    sample.began = std::chrono::steady_clock::now();
     sample.kernel = target.kernel;
     sample.pid = target.pid;
     for (const QByteArray &path : {target.workspace, target.scratch}) {

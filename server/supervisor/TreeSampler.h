@@ -46,6 +46,7 @@ struct DiskSample {
     quint64 kernel = 0;
     pid_t pid = 0;         // of the target, when the sample was asked for
     DiskUse use;
+    std::chrono::steady_clock::time_point began; // what a later run did is not in it
     qint64 free = -1;      // of the file system; -1: unknown
     qint64 tookMs = 0;
 };

@@ -137,6 +137,8 @@ private Q_SLOTS:
         QCOMPARE(found.size(), 1);
         QCOMPARE(found[0][QLatin1String("id")].toString(), QStringLiteral("dataset:herd"));
         QCOMPARE(found[0][QLatin1String("url")].toString(), QStringLiteral("power://datasets/herd"));
+        // A DataFrame of that name in the session that is asked by default is something else.
+        QVERIFY(!m_server->run(QStringLiteral("herd = pd.DataFrame({'species': ['frame']})"), QStringLiteral("default")).isError);
         const QJsonObject rows = pair("fetch", {{QStringLiteral("id"), QStringLiteral("dataset:herd")}});
         QCOMPARE(rows.value(QStringLiteral("text")).toString(), QStringLiteral("species\tweight_kg\nwombat\t26\nquokka\t3"));
         QVERIFY(pair("search", {{QStringLiteral("query"), QStringLiteral("xylophone")}}).value(QStringLiteral("results")).toArray().isEmpty());

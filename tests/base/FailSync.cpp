@@ -8,21 +8,35 @@
 #include <unistd.h>
 
 namespace {
+// A part of the path; its end, when `part` ends with a dollar.
+bool fits(const char *path, char *part)
+{
+    const std::size_t length = std::strlen(part), whole = std::strlen(path);
+    if (length == 0 || part[length - 1] != '$')
+        return std::strstr(path, part) != nullptr;
+    part[length - 1] = 0;
+    return whole >= length - 1 && std::strcmp(path + whole - (length - 1), part) == 0;
+}
+
 bool isMeant(const char *call, int file)
 {
     const char *order = std::getenv("POWER_FAIL_SYNC");
-    const int meant = order ? ::open(order, O_RDONLY | O_CLOEXEC) : -1;
+    const int meant = order ? ::open(order, O_RDWR | O_CLOEXEC) : -1;
     if (meant < 0)
         return false;
     char text[4096] = {}, link[64] = {}, path[4096] = {};
-    const bool isRead = ::read(meant, text, sizeof text - 1) > 0;
-    ::close(meant);
+    bool fit = ::read(meant, text, sizeof text - 1) > 0;
     std::snprintf(link, sizeof link, "/proc/self/fd/%d", file);
     const std::size_t length = std::strlen(call);
-    if (!isRead || ::readlink(link, path, sizeof path - 1) < 0 || std::strncmp(text, call, length) != 0 || text[length] != ' '
-        || !std::strstr(path, text + length + 1))
-        return false;
-    return ::unlink(order) == 0; // one thread only
+    // "9 fsync path": the first character says how many come before the one that fails.
+    fit = fit && ::readlink(link, path, sizeof path - 1) >= 0 && std::strncmp(text + 2, call, length) == 0 && text[length + 2] == ' '
+          && fits(path, text + length + 3);
+    if (fit && text[0] > '0') {
+        --text[0];
+        fit = ::pwrite(meant, text, 1, 0) != 1;
+    }
+    ::close(meant);
+    return fit && ::unlink(order) == 0; // one thread only
 }
 
 int answer(const char *call, long number, int file)

@@ -14,11 +14,12 @@ public:
     FailSync() { qputenv("POWER_FAIL_SYNC", QFile::encodeName(order())); }
     ~FailSync() { qunsetenv("POWER_FAIL_SYNC"); }
 
-    // The next call ("fsync" or "fdatasync") of a file whose path contains `path` fails with EIO.
-    bool next(const char *call, const QByteArray &path)
+    // The next call ("fsync" or "fdatasync") of a file whose path contains `path`, or ends with it ("path$"), fails with
+    // EIO; after so many (9 at most) that go well.
+    bool next(const char *call, const QByteArray &path, int before = 0)
     {
         QFile file(order());
-        const QByteArray text = QByteArray(call) + ' ' + path;
+        const QByteArray text = QByteArray::number(before) + ' ' + call + ' ' + path;
         return file.open(QIODevice::WriteOnly) && file.write(text) == text.size();
     }
     // It has failed.

@@ -8,7 +8,9 @@
 #include <QTemporaryDir>
 #include <QTest>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 using namespace power;
@@ -79,17 +81,63 @@ private Q_SLOTS:
         };
         QVERIFY(writeDurably(path, "first"));
         QCOMPARE(QFileInfo(path).permissions() & (QFile::ReadGroup | QFile::ReadOther), QFile::Permissions());
-        for (const char *what : {"small", ""}) { // the file, then (before it) its directory
-            QVERIFY(disk.next("fsync", qstrlen(what) > 0 ? QByteArray(what) : QFile::encodeName(place.path())));
+        const QByteArray directory = QFile::encodeName(place.path()) + '$';
+        for (const bool ofDirectory : {false, true}) {
+            QVERIFY(disk.next("fsync", ofDirectory ? directory : QByteArray("small")));
             const Result<Done> failed = writeDurably(path, "second");
             QVERIFY(disk.isDone() && !failed && failed.error().code == ErrorCode::Unavailable);
             QVERIFY2(failed.error().message.contains(QStringLiteral("Input/output error")), qPrintable(failed.error().message));
-            QCOMPARE(content(), QByteArray("first"));
+            QCOMPARE(content(), ofDirectory ? QByteArray("second") : QByteArray("first")); // it is in its place already
         }
+        // Where there was none, none is found that nothing has confirmed.
+        QVERIFY(disk.next("fsync", directory));
+        QVERIFY(!writeDurably(place.filePath(QStringLiteral("new")), "x") && disk.isDone());
+        QVERIFY(!QFile::exists(place.filePath(QStringLiteral("new"))));
         QVERIFY(writeDurably(path, "third"));
         QCOMPARE(content(), QByteArray("third"));
         QCOMPARE(QDir(place.path()).entryList(QDir::Files | QDir::Hidden), QStringList{QStringLiteral("small")});
         QVERIFY(!writeDurably(place.filePath(QStringLiteral("no/directory")), "x"));
+    }
+
+    // Nor does it hide that its user closes it to himself, where the server is of the same user.
+    void closedTree()
+    {
+        QTemporaryDir place;
+        const QByteArray path = QFile::encodeName(place.path()), inner = path + "/inner";
+        QCOMPARE(::mkdir(inner.constData(), 0700), 0);
+        const auto useOf = [](const QByteArray &tree) { // 1 closed, 2 failed, by one without rights above others
+            const pid_t child = ::fork();
+            if (child == 0) {
+                if (::getuid() == 0 && ::setresuid(64'321, 64'321, 64'321) != 0)
+                    ::_exit(100);
+                DiskUse use;
+                use.add(AT_FDCWD, tree.constData());
+                ::_exit((use.closed ? 1 : 0) + (use.failed ? 2 : 0) + (use.isWhole() ? 4 : 0));
+            }
+            int status = 0;
+            ::waitpid(child, &status, 0);
+            return WEXITSTATUS(status);
+        };
+        for (const QByteArray &each : {path, inner}) {
+            if (::getuid() == 0)
+                QCOMPARE(::chown(each.constData(), 64'321, 64'321), 0);
+        }
+        QCOMPARE(useOf(path), 4);
+        QCOMPARE(::chmod(inner.constData(), 0300), 0);
+        QCOMPARE(useOf(path), 1);
+        QCOMPARE(::chmod(path.constData(), 0300), 0);
+        QCOMPARE(useOf(path), 1);
+        QCOMPARE(::chmod(path.constData(), 0700), 0);
+        QCOMPARE(::chmod(inner.constData(), 0700), 0);
+        // A shortage of the server's is none of its user's doing.
+        rlimit before{};
+        QCOMPARE(::getrlimit(RLIMIT_NOFILE, &before), 0);
+        const rlimit none{3, before.rlim_max};
+        QCOMPARE(::setrlimit(RLIMIT_NOFILE, &none), 0);
+        const int hindered = useOf(path);
+        QCOMPARE(::setrlimit(RLIMIT_NOFILE, &before), 0);
+        QCOMPARE(hindered, 2 + 4);
+        QCOMPARE(useOf(path + "/gone"), 4);
     }
 
     // Neither depth nor number hides what a tree takes.

@@ -1,5 +1,6 @@
 // SNAPSHOTS_TOTAL_MB: which kept states make room for a new one, that whose they were is told, and that nothing goes for one
 // that does not fit all the same. On disk and in the database.
+#include "base/FailSync.h"
 #include "base/Offload.h"
 #include "files/SnapshotStore.h"
 #include "storage/TestDatabase.h"
@@ -229,6 +230,12 @@ private Q_SLOTS:
             const auto opened = m_store->open(good);
             return opened && opened->facts.size == 2000 ? Result<Done>(Done{}) : fail(ErrorCode::Internal, QStringLiteral("other variables"));
         }));
+        if (!inDatabase) { // the new variables are in place when only that is not confirmed: the new files belong to them
+            FailSync disk;
+            QVERIFY(write("third") && disk.next("fsync", "/owner/both$", 1)); // the first is of the files' own directory
+            QVERIFY(!keep(latest, kMb) && disk.isDone());
+            QVERIFY(backIs("third"));
+        }
         QCOMPARE(QDir(kept + QStringLiteral("/owner/both")).entryList({QStringLiteral("files-*")}).size(), inDatabase ? (QDir(left).exists() ? 1 : 0) : 1);
         QVERIFY(aside<Done>([&]() -> Result<Done> {
             m_store->remove(good);

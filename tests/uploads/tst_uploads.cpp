@@ -9,6 +9,7 @@
 #include <QJsonArray>
 #include <QJsonDocument>
 #include <QRandomGenerator>
+#include <QRegularExpression>
 #include <QTest>
 
 using namespace power::test;
@@ -66,6 +67,7 @@ private Q_SLOTS:
     void sessionQuota();
     void diskDoesNotTakeIt_data();
     void diskDoesNotTakeIt();
+    void deletionNotConfirmed();
     void cleanupTestCase();
 
 private:
@@ -494,6 +496,20 @@ void TestUploads::diskDoesNotTakeIt()
     QCOMPARE(sendForm(form, "?session_id=tus").status, 200);
     QCOMPARE(content(QStringLiteral("tus"), QStringLiteral("form.bin")), data);
     QVERIFY(QFile::remove(m_server.dataDirectory() + QStringLiteral("/sandbox/tus/form.bin")));
+}
+
+// Whether it comes back after a sudden end of the machine is not known, so that is said; what is known is withdrawn.
+void TestUploads::deletionNotConfirmed()
+{
+    const ToolAnswer made = m_server.run(QStringLiteral("open('gone.txt', 'w').write('x'); None"), QStringLiteral("gone"));
+    const QRegularExpressionMatch link = QRegularExpression(QStringLiteral("/dl/[^\\s)\"]+")).match(made.text);
+    QVERIFY2(link.hasMatch(), qPrintable(made.text));
+    const QByteArray request = "GET " + link.captured().toLatin1() + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+    QCOMPARE(ask(request).status, 200);
+    QVERIFY(m_disk.next("fsync", "/sandbox/gone$"));
+    const ToolAnswer deleted = m_server.tool("delete_file", {{QStringLiteral("session_id"), QStringLiteral("gone")}, {QStringLiteral("filename"), QStringLiteral("gone.txt")}});
+    QVERIFY2(m_disk.isDone() && deleted.isError, qPrintable(deleted.text));
+    QVERIFY2(ask(request).status >= 400, "its link still works");
 }
 
 void TestUploads::cleanupTestCase()
