@@ -1,6 +1,6 @@
 // Where a request's body ends: by Content-Length or by chunks.
 #pragma once
-#include "http/ChunkDecoder.h"
+#include "base/ChunkDecoder.h"
 
 namespace power::http {
 

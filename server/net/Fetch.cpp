@@ -12,6 +12,7 @@ namespace power::net
 namespace
 {
 constexpr int mostAddresses = 4; // tried one after the other
+constexpr std::chrono::milliseconds probeTimeout{30'000}; // for an answer whether there is more
 
 Unexpected<Error> badUrl(const QString &why)
 {
@@ -155,6 +156,15 @@ bool mayPass(const Error &error)
     return error.code == ErrorCode::Timeout || (error.code == ErrorCode::Upstream && (status == 0 || status >= 500 || status == 416));
 }
 
+// No answer to "is there more?" (an error, silence, another part): what came was complete by the rules (RFC 9112, 8).
+bool leavesItAtThat(const HopStart &asked, const Result<HopResult> &got)
+{
+    if (!asked.probe) return false;
+    if (got) return got->broken && got->status == 206 && got->bytes < asked.from;
+    const int status = got.error().details.value(QStringLiteral("http_status")).toInt();
+    return status != 416 && (got.error().code == ErrorCode::Upstream || got.error().code == ErrorCode::Timeout);
+}
+
 QCoro::Task<Result<FetchResult>> fetchAll(Plan plan, FetchRequest request)
 {
     FetchResult result;
@@ -162,37 +172,41 @@ QCoro::Task<Result<FetchResult>> fetchAll(Plan plan, FetchRequest request)
     Error broken;       // of the last attempt
     bool begun = false; // something of the body came
     qint64 most = 0;
-    int vain = 0; // attempts in a row that brought nothing new
-    HopResult last; // that broke off
-    for (int attempt = 0;; ++attempt) {
+    int vain = 0;   // attempts in a row that brought nothing new
+    HopResult last; // that gave something of the body
+    const std::chrono::milliseconds patience = request.readTimeout;
+    while (true) {
+        request.readTimeout = start.probe ? qMin(patience, probeTimeout) : patience;
         Result<HopResult> hop = co_await fetchOnce(plan, request, start, &result.finalUrl);
-        if (!hop && (!begun || !mayPass(hop.error()))) co_return Unexpected<Error>{hop.error()};
-        if (hop && hop->nothingMore) {
-            hop->status = last.status;
-            hop->contentType = last.contentType;
-            hop->disposition = last.disposition;
-        }
-        if (hop && !hop->broken) {
-            result.status = hop->status;
-            result.contentType = hop->contentType;
-            result.fileName = suggestedFileName(hop->disposition, request.url, result.finalUrl);
-            result.bytes = hop->bytes;
-            result.resumes = attempt;
+        const bool stays = leavesItAtThat(start, hop);
+        if (!hop && !stays && (!begun || !mayPass(hop.error()))) co_return Unexpected<Error>{hop.error()};
+        if (stays || (hop && !hop->broken && !hop->unsure)) {
+            const bool nothingMore = stays || hop->nothingMore;
+            const HopResult &told = nothingMore ? last : *hop;
+            result.status = told.status;
+            result.contentType = told.contentType;
+            result.fileName = suggestedFileName(told.disposition, request.url, result.finalUrl);
+            result.bytes = told.bytes;
+            result.resumes += start.probe && !nothingMore;
             co_return result;
         }
         if (hop) {
-            broken = hop->problem;
             begun = true;
             vain = hop->bytes > most ? 0 : vain + 1;
             most = qMax(most, hop->bytes);
             start = hop->start;
             last = *hop;
+            if (hop->unsure) continue;
+            broken = hop->problem;
         } else {
             ++vain;
-            if (hop.error().details.value(QStringLiteral("http_status")).toInt() == 416) start = {}; // it changed
+            const bool changed = hop.error().details.value(QStringLiteral("http_status")).toInt() == 416;
+            if (changed && start.probe) broken = hop.error();
+            if (changed) start = {};
         }
         if (request.post) co_return Unexpected<Error>{broken}; // it may have had its effect
-        if (vain >= 3 || attempt >= request.maxResumes || Clock::now() >= plan.deadline) co_return Unexpected<Error>{broken};
+        if (vain >= 3 || result.resumes >= request.maxResumes || Clock::now() >= plan.deadline) co_return Unexpected<Error>{broken};
+        ++result.resumes;
         const OneShot<Done> pause;
         const std::chrono::milliseconds rest{100 << vain};
         const CancelToken cancel = request.cancel;

@@ -41,7 +41,8 @@ struct FetchRequest {
     int maxRedirects = 10;
     std::optional<QByteArray> post;                   // sent by POST instead of a GET
     QList<std::pair<QByteArray, QByteArray>> headers; // besides the fetcher's own
-    int maxResumes = 20; // transfers that broke off and are gone on with; three in a row without a byte more are the end
+    int maxResumes = 20; // transfers that broke off and are gone on with; three in a row without a byte more are the end.
+                         // Asking whether there is more is none of them.
     CancelToken cancel;
     // Before the first byte, and once more when the body begins anew because the server could not go on where it broke
     // off: what came before is void then. May be empty.
@@ -63,11 +64,18 @@ struct FetchResult {
 // How names become addresses; null: the system's resolver. Errors: Upstream (unknown), Timeout, Cancelled.
 using Resolver = std::function<QCoro::Task<Result<QList<QHostAddress>>>(QString host, std::chrono::milliseconds timeout, CancelToken cancel)>;
 
-// Name resolved once, every address checked, connection pinned to it (SNI and Host keep the name); each
-// redirect and each further attempt anew; only http and https, no user info. A transfer that breaks off goes on where it
-// stopped when the server can tell that the content is the same (Range, If-Range), else from the beginning. Errors: InvalidArgument (URL), Forbidden (address, says
-// which), TooLarge, Upstream (status, with 300 characters of the body), Timeout, Cancelled. Thread: the event
-// loop's; never blocks it.
+// Name resolved once, every address checked, connection pinned to it (SNI and Host keep the name); each redirect and each
+// further attempt anew; only http and https (HTTP/1.1), no user info.
+//
+// A body is whole when all of its length came, or its last chunk. One that broke off goes on where it stopped when the server
+// can tell that the content is the same (Range, If-Range), else it begins anew. Where there is neither length nor chunks the
+// end of the connection is the end of the body, and a cut looks the same (RFC 9112, 8): a GET whose content can be told by a
+// strong ETag or an old enough date then asks once for what follows. 416 with no other length: it is whole; a part: it goes
+// on; all of it again with another announced length: that is taken instead. Everything else (a server without ranges or with
+// other content by now, an error, 30 s of silence) is no reason to doubt what by the rules was complete: it is taken as it is.
+//
+// Errors: InvalidArgument (URL), Forbidden (address, says which), TooLarge, Upstream (status, with 300 characters of the
+// body), Timeout, Cancelled. Thread: the event loop's; never blocks it.
 class Fetcher
 {
 public:

@@ -1,6 +1,8 @@
 #include "net/Hop.h"
-#include <QNetworkProxy>
+#include <QDateTime>
+#include <QLocale>
 #include <QPointer>
+#include <QTimeZone>
 #include <algorithm>
 
 namespace power::net
@@ -10,7 +12,6 @@ namespace
 {
 constexpr qint64 pieceBytes = 256 * 1024;
 constexpr qint64 packedPieceBytes = 4 * 1024; // unpacked it is 4 MiB at most
-constexpr qint64 waitingBytes = 512 * 1024;   // what the network layer may hold unread
 constexpr int errorBytes = 4 * 1024;
 
 Unexpected<Error> tooLarge(qint64 limit)
@@ -22,38 +23,50 @@ Unexpected<Error> tooLarge(qint64 limit)
         {{QStringLiteral("limit"), limit}});
 }
 
-QNetworkRequest requestFor(const QUrl &url, const QHostAddress &address, const HopStart &start)
+// What is sent. Fields with line ends in them are left out: they could be more than one.
+QByteArray requestFor(const FetchRequest &asked, const HopStart &start)
 {
-    QUrl pinned = url;
-    pinned.setHost(address.toString());
-    pinned.setFragment({});
-    QNetworkRequest request(pinned);
-    request.setAttribute(QNetworkRequest::RedirectPolicyAttribute, QNetworkRequest::ManualRedirectPolicy);
-    request.setAttribute(QNetworkRequest::Http2AllowedAttribute, false);
-    request.setAttribute(QNetworkRequest::CookieLoadControlAttribute, QNetworkRequest::Manual);
-    request.setAttribute(QNetworkRequest::CookieSaveControlAttribute, QNetworkRequest::Manual);
-    request.setAttribute(QNetworkRequest::AuthenticationReuseAttribute, QNetworkRequest::Manual);
+    const QUrl &url = asked.url;
+    QByteArray path = url.path(QUrl::FullyEncoded).toLatin1();
+    if (!path.startsWith('/')) path.prepend('/');
+    if (url.hasQuery()) path += '?' + url.query(QUrl::FullyEncoded).toLatin1();
     QByteArray host = url.host(QUrl::FullyEncoded).toLatin1();
     if (host.contains(':')) host = '[' + host + ']';
     if (url.port() > 0) host += ':' + QByteArray::number(url.port());
-    request.setRawHeader("Host", host);
-    request.setRawHeader("User-Agent", "power-interpreter");
-    request.setRawHeader("Accept", "*/*");
-    request.setRawHeader("Accept-Encoding", "identity");
+    QList<std::pair<QByteArray, QByteArray>> fields{{"Host", host}, {"User-Agent", "power-interpreter"}, {"Accept", "*/*"},
+                                                    {"Accept-Encoding", "identity"}, {"Connection", "close"}};
     if (start.from > 0) {
-        request.setRawHeader("Range", "bytes=" + QByteArray::number(start.from) + '-');
-        request.setRawHeader("If-Range", start.validator);
+        fields.append({"Range", "bytes=" + QByteArray::number(start.from) + '-'});
+        fields.append({"If-Range", start.validator});
     }
-    request.setPeerVerifyName(url.host(QUrl::FullyEncoded));
-    return request;
+    if (asked.post) fields.append({"Content-Length", QByteArray::number(asked.post->size())});
+    fields += asked.headers;
+    QByteArray bytes = (asked.post ? "POST " : "GET ") + path + " HTTP/1.1\r\n";
+    for (const auto &[name, value] : std::as_const(fields)) {
+        const QByteArray line = name + ": " + value;
+        if (!line.contains('\r') && !line.contains('\n') && !line.contains('\0')) bytes += line + "\r\n";
+    }
+    return bytes + "\r\n" + asked.post.value_or(QByteArray());
 }
 
-// What If-Range takes (RFC 9110, 13.1.5): a strong ETag, or a date that is good enough.
-QByteArray validatorOf(const QNetworkReply &reply)
+QDateTime httpDate(const QByteArray &text)
 {
-    const QByteArray tag = reply.rawHeader("ETag").trimmed();
+    QDateTime date = QLocale::c().toDateTime(QString::fromLatin1(text.trimmed()), QStringLiteral("ddd, dd MMM yyyy hh:mm:ss 'GMT'"));
+    date.setTimeZone(QTimeZone::utc());
+    return date;
+}
+
+// What If-Range takes (RFC 9110, 13.1.5): a strong ETag, or a date that cannot stand for two contents because it was a
+// second old at least when it was told (8.8.2.2).
+QByteArray strongValidator(const AnswerHead &head)
+{
+    const QByteArray tag = head.field("etag").trimmed();
     if (tag.startsWith('"')) return tag;
-    return tag.isEmpty() ? reply.rawHeader("Last-Modified").trimmed() : QByteArray();
+    const QByteArray modified = head.field("last-modified").trimmed();
+    const QDateTime told = httpDate(head.field("date"));
+    const QDateTime now = told.isValid() ? told : QDateTime::currentDateTimeUtc();
+    const QDateTime then = httpDate(modified);
+    return tag.isEmpty() && then.isValid() && then.secsTo(now) >= 1 ? modified : QByteArray();
 }
 
 // "bytes 100-199/200" begins there.
@@ -82,19 +95,10 @@ bool isPackedFile(const QByteArray &contentType, const QUrl &url)
 Hop::Hop(FetchRequest request, const QHostAddress &address, HopStart start, std::chrono::steady_clock::time_point deadline)
     : m_request(std::move(request)), m_start(std::move(start)), m_deadline(deadline)
 {
-    m_manager.setProxy(QNetworkProxy::NoProxy);
-    QNetworkRequest outgoing = requestFor(m_request.url, address, m_start);
-    for (const auto &[name, value] : std::as_const(m_request.headers))
-        outgoing.setRawHeader(name, value);
-    m_reply = m_request.post ? m_manager.post(outgoing, *m_request.post) : m_manager.get(outgoing);
-    m_reply->setReadBufferSize(waitingBytes);
-    connect(m_reply, &QNetworkReply::requestSent, this, [this] {
-        m_sent = true;
-        restartTimer();
-    });
-    connect(m_reply, &QNetworkReply::metaDataChanged, this, &Hop::onHeaders);
-    connect(m_reply, &QNetworkReply::readyRead, this, &Hop::onReadable);
-    connect(m_reply, &QNetworkReply::finished, this, &Hop::onFinished);
+    const bool tls = m_request.url.scheme() == u"https";
+    const Transfer::Place place{address, quint16(m_request.url.port(tls ? 443 : 80)), tls, m_request.url.host(QUrl::FullyEncoded)};
+    m_transfer = std::make_unique<Transfer>(place, requestFor(m_request, m_start));
+    connect(m_transfer.get(), &Transfer::progressed, this, &Hop::onProgress);
     m_timer.setSingleShot(true);
     connect(&m_timer, &QTimer::timeout, this, &Hop::onTimeout);
     m_timer.start(m_request.connectTimeout);
@@ -107,11 +111,10 @@ Hop::~Hop()
     stop();
 }
 
-// An error answer is over for Qt as soon as its status is known; aborting it then would be a second error.
 void Hop::stop()
 {
-    m_reply->disconnect(this);
-    if (m_reply->error() == QNetworkReply::NoError) m_reply->abort();
+    m_transfer->disconnect(this);
+    m_transfer->abort();
 }
 
 void Hop::end(Result<HopResult> result)
@@ -120,7 +123,7 @@ void Hop::end(Result<HopResult> result)
     m_ended = true;
     m_timer.stop();
     stop();
-    // Not below a signal of the reply: what the waiter does next is not ours to know.
+    // Not below a signal of the transfer: what the waiter does next is not ours to know.
     const OneShot<HopResult> done = m_done;
     QMetaObject::invokeMethod(
         this, [done, result = std::move(result)] { done.resolve(result); }, Qt::QueuedConnection);
@@ -166,20 +169,21 @@ void Hop::breakOff(Error problem)
 
 void Hop::onHeaders()
 {
-    const int status = m_reply->attribute(QNetworkRequest::HttpStatusCodeAttribute).toInt();
+    const AnswerHead &head = m_transfer->head();
+    const int status = head.status;
     if (m_headers || status == 0) return;
     m_headers = true;
     restartTimer();
     m_result.status = status;
-    m_result.contentType = m_reply->rawHeader("Content-Type");
-    m_result.disposition = m_reply->rawHeader("Content-Disposition");
-    const QByteArray location = m_reply->rawHeader("Location");
+    m_result.contentType = head.field("content-type");
+    m_result.disposition = head.field("content-disposition");
+    const QByteArray location = head.field("location");
     if (status >= 300 && status < 400 && status != 304 && !location.isEmpty()) {
         m_result.redirect = m_request.url.resolved(QUrl::fromEncoded(location, QUrl::TolerantMode));
         end(m_result);
         return;
     }
-    const QByteArray coding = m_reply->rawHeader("Content-Encoding").trimmed().toLower();
+    const QByteArray coding = head.field("content-encoding").trimmed().toLower();
     const bool gzip = coding == "gzip" || coding == "x-gzip";
     if (coding == "deflate" || (gzip && !isPackedFile(m_result.contentType, m_request.url))) {
         m_inflater = std::make_unique<Inflater>();
@@ -195,29 +199,32 @@ void Hop::onHeaders()
 // The body of a good answer: the rest of what is there, or all of it.
 void Hop::begin()
 {
-    const QVariant length = m_reply->header(QNetworkRequest::ContentLengthHeader);
-    const qint64 announced = length.isValid() && !m_inflater ? length.toLongLong() : -1;
+    const AnswerHead &head = m_transfer->head();
+    const qint64 announced = m_inflater ? -1 : head.length;
     const bool goesOn = m_start.from > 0 && m_result.status == 206;
-    const bool another = m_start.from == 0 || m_inflater || !beginsAt(m_reply->rawHeader("Content-Range"), m_start.from);
+    const bool another = m_start.from == 0 || m_inflater || !beginsAt(head.field("content-range"), m_start.from);
     if (m_result.status == 206 && another)
         return breakOff(fail(ErrorCode::Upstream, QStringLiteral("%1 answered with another part than was asked for.").arg(m_request.url.host())).error);
+    // Asked whether there is more, it sends all again: as far as it can tell, there was no more.
+    const QByteArray validator = m_inflater ? QByteArray() : strongValidator(head);
+    if (m_start.probe && !goesOn && (announced < 0 || announced == m_start.from || validator != m_start.validator)) return nothingMore();
     m_result.bytes = goesOn ? m_start.from : 0;
-    m_validator = m_inflater ? QByteArray() : validatorOf(*m_reply);
+    m_validator = validator;
     m_expected = announced < 0 ? -1 : m_result.bytes + announced;
     m_whole = m_expected;
     if (goesOn) { // "bytes 100-199/*" is no end either
-        const qint64 told = wholeOf(m_reply->rawHeader("Content-Range"));
+        const qint64 told = wholeOf(head.field("content-range"));
         m_whole = told >= 0 ? told : m_start.whole;
         m_open = m_whole < 0;
         m_expected = qMax(m_expected, m_whole);
     }
     if (qMax(m_result.bytes, m_expected) > m_request.maxBytes) return end(tooLarge(m_request.maxBytes));
     if (goesOn || !m_request.onBegin) return;
-    FetchedHead head;
-    head.contentType = m_result.contentType;
-    head.fileName = QString::fromLatin1(m_result.disposition); // its bytes; read by suggestedFileName()
-    head.size = announced;
-    const Result<Done> begun = m_request.onBegin(head);
+    FetchedHead told;
+    told.contentType = m_result.contentType;
+    told.fileName = QString::fromLatin1(m_result.disposition); // its bytes; read by suggestedFileName()
+    told.size = announced;
+    const Result<Done> begun = m_request.onBegin(told);
     if (!begun) end(Unexpected<Error>{begun.error()});
 }
 
@@ -230,12 +237,16 @@ Result<Done> Hop::take(QByteArrayView bytes)
     return Done{};
 }
 
-void Hop::onReadable()
+void Hop::onProgress()
 {
+    if (!m_sent && m_transfer->wasSent()) {
+        m_sent = true;
+        restartTimer();
+    }
     onHeaders();
-    while (!m_ended && !m_handing && m_reply->isOpen()) {
-        const QByteArray piece = m_reply->read(m_inflater ? packedPieceBytes : pieceBytes);
-        if (piece.isEmpty()) return;
+    while (!m_ended && !m_handing) {
+        const QByteArray piece = m_transfer->read(m_inflater ? packedPieceBytes : pieceBytes);
+        if (piece.isEmpty()) break;
         restartTimer();
         if (m_result.status >= 300) {
             m_errorBody += piece.first(qMin<qsizetype>(piece.size(), errorBytes - m_errorBody.size()));
@@ -249,6 +260,7 @@ void Hop::onReadable()
         if (!m_unpacked.isEmpty() && m_request.onData) handOver(std::exchange(m_unpacked, QByteArray()));
         m_unpacked.clear();
     }
+    if (!m_ended && !m_handing && m_transfer->isOver()) conclude();
 }
 
 // Nothing is read from the network while the sink has a piece: that is the backpressure.
@@ -270,15 +282,15 @@ QCoro::Task<> Hop::handOver(QByteArray piece)
     }
     restartTimer();
     if (!waited) co_return; // the caller's loop goes on
-    onReadable();
-    if (m_finished && !m_handing && !m_ended) conclude();
+    onProgress();
 }
 
-void Hop::onFinished()
+// What is there already was all.
+void Hop::nothingMore()
 {
-    m_finished = true;
-    onReadable();
-    if (!m_handing && !m_ended) conclude();
+    m_result.nothingMore = true;
+    m_result.bytes = m_start.from;
+    end(m_result);
 }
 
 // Everything that came was taken.
@@ -287,18 +299,17 @@ void Hop::conclude()
     const QString host = m_request.url.host();
     if (!m_headers) {
         m_result.unreachable = !m_sent;
-        m_result.problem = fail(ErrorCode::Upstream, m_reply->errorString()).error;
-        if (m_result.unreachable && m_reply->error() != QNetworkReply::SslHandshakeFailedError)
+        m_result.problem = fail(ErrorCode::Upstream, m_transfer->problem()).error;
+        if (m_result.unreachable && !m_transfer->isMistrusted())
             return end(m_result);
         return end(fail(ErrorCode::Upstream,
-                        QStringLiteral("%1 gave no answer: %2.").arg(host, m_reply->errorString()),
+                        QStringLiteral("%1 gave no answer: %2.").arg(host, m_transfer->problem()),
                         QStringLiteral("Check the URL.")));
     }
     // Asked for what follows a part without a total: there is nothing, so that was all of it.
-    if (m_result.status == 416 && m_start.from > 0 && wholeOf(m_reply->rawHeader("Content-Range")) == m_start.from) {
-        m_result.nothingMore = true;
-        m_result.bytes = m_start.from;
-        return end(m_result);
+    if (m_result.status == 416 && m_start.from > 0) {
+        const qint64 whole = wholeOf(m_transfer->head().field("content-range"));
+        if (whole == m_start.from || (m_start.probe && whole < 0)) return nothingMore();
     }
     if (m_result.status < 200 || m_result.status >= 300) {
         const QString body = QString::fromUtf8(m_errorBody).simplified().left(300);
@@ -311,20 +322,24 @@ void Hop::conclude()
                         {{QStringLiteral("http_status"), m_result.status}}));
     }
     const bool cut = m_inflater && m_result.bytes > 0 && !m_inflater->isComplete();
-    // A connection that closes early is not always an error for Qt.
     const bool early = m_expected >= 0 && m_result.bytes != m_expected;
-    if (m_reply->error() != QNetworkReply::NoError || cut || early)
+    if (m_transfer->state() == Transfer::State::Broken || cut || early)
         return breakOff(
             fail(ErrorCode::Upstream,
                  QStringLiteral("The transfer from %1 broke off after %2 bytes: %3.")
                      .arg(host)
                      .arg(m_result.bytes)
                      .arg(cut ? QStringLiteral("the compressed data ends early")
-                          : early ? QStringLiteral("%1 were announced").arg(m_expected) : m_reply->errorString()),
+                          : early ? QStringLiteral("%1 were announced").arg(m_expected) : m_transfer->problem()),
                  QStringLiteral("Try again.")).error);
     if (m_open)
         return breakOff(fail(ErrorCode::Upstream, QStringLiteral("%1 does not say whether its %2 bytes are all.").arg(host).arg(m_result.bytes),
                              QStringLiteral("Try again.")).error);
+    // Only the end of the connection says that this is all: who can be asked for the rest is asked.
+    if (m_transfer->state() == Transfer::State::Closed && m_whole < 0 && m_result.bytes > 0 && !m_validator.isEmpty() && !m_request.post) {
+        m_result.unsure = true;
+        m_result.start = {m_result.bytes, m_validator, -1, true};
+    }
     end(m_result);
 }
 

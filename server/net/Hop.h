@@ -3,8 +3,7 @@
 #include "base/OneShot.h"
 #include "net/Fetch.h"
 #include "net/Inflate.h"
-#include <QNetworkAccessManager>
-#include <QNetworkReply>
+#include "net/Transfer.h"
 #include <QTimer>
 
 namespace power::net
@@ -15,6 +14,7 @@ struct HopStart {
     qint64 from = 0;
     QByteArray validator; // strong ETag or Last-Modified, for If-Range
     qint64 whole = -1;    // bytes of the whole body, when some answer told
+    bool probe = false;   // `from` bytes are all, as it seems: is there more?
 };
 
 struct HopResult {
@@ -26,6 +26,7 @@ struct HopResult {
     QByteArray contentType, disposition;
     HopStart start;           // for the rest of a broken body; from 0: it must begin anew
     bool nothingMore = false; // what is there already was all
+    bool unsure = false;      // all came, if the connection did not break: `start` asks
     qint64 bytes = 0;         // of the whole body so far
 };
 
@@ -42,15 +43,15 @@ public:
     OneShot<HopResult> done() const { return m_done; }
 
 private:
+    void onProgress();
     void onHeaders();
-    void onReadable();
-    void onFinished();
     void onTimeout();
     void begin();
     Result<Done> take(QByteArrayView bytes);
     QCoro::Task<> handOver(QByteArray piece);
     void conclude();
     void breakOff(Error problem);
+    void nothingMore();
     void restartTimer();
     void stop();
     void end(Result<HopResult> result);
@@ -58,8 +59,7 @@ private:
     FetchRequest m_request;
     OneShot<HopResult> m_done;
     HopResult m_result;
-    QNetworkAccessManager m_manager;
-    QNetworkReply *m_reply = nullptr; // child of m_manager
+    std::unique_ptr<Transfer> m_transfer;
     QTimer m_timer;
     CancelToken::Registration m_cancel;
     std::unique_ptr<Inflater> m_inflater;
@@ -71,8 +71,7 @@ private:
     qint64 m_whole = -1;    // of all
     bool m_open = false;    // a part that does not say whether more follows
     bool m_sent = false, m_headers = false, m_ended = false;
-    bool m_handing = false;  // a piece is with the sink
-    bool m_finished = false; // the network has nothing more
+    bool m_handing = false; // a piece is with the sink
 };
 
 } // namespace power::net

@@ -1,6 +1,6 @@
-#include "http/ChunkDecoder.h"
+#include "base/ChunkDecoder.h"
 
-namespace power::http {
+namespace power {
 
 namespace {
 constexpr int maxSizeDigits = 15;
@@ -27,8 +27,12 @@ ChunkDecoder::Step ChunkDecoder::afterByte(char c)
         }
         if (m_digits == 0)
             return Step::Bad;
-        return c == ';' ? Step::Extension : c == '\r' ? Step::SizeLf : Step::Bad;
+        [[fallthrough]];
     }
+    case Step::Padding:
+        if (m_padded && (c == ' ' || c == '\t'))
+            return ++m_extension > maxExtensionBytes ? Step::Bad : Step::Padding;
+        return c == ';' ? Step::Extension : c == '\r' ? Step::SizeLf : Step::Bad;
     case Step::Extension:
         if (c == '\r')
             return Step::SizeLf;
@@ -84,4 +88,4 @@ ChunkDecoder::Status ChunkDecoder::decode(QByteArrayView in, qsizetype &used, QB
     return m_step == Step::Done ? Status::Done : m_step == Step::Bad ? Status::Bad : Status::More;
 }
 
-} // namespace power::http
+} // namespace power
