@@ -20,6 +20,7 @@ REASONS = {
     "coroutine": "a coroutine cannot be stored: its state is a running frame",
     "async_generator": "a generator cannot be stored: its state is a running frame",
     "Thread": "a thread ends with its process",
+    "_thread._ThreadHandle": "a thread ends with its process",  # from Python 3.13 on
     "_thread.lock": "locks belong to a running process",
     "_thread.RLock": "locks belong to a running process",
     "_asyncio.Task": "an asyncio task ends with its process",

@@ -9,6 +9,7 @@ import sys
 import tarfile
 from pathlib import Path
 
+import pip._internal.req  # first: newer ones of pip import it and the downloader in a circle
 from pip._internal.commands import create_command
 from pip._internal.network.download import Downloader
 

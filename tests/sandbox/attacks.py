@@ -20,6 +20,7 @@ import sys
 T = json.loads(sys.argv[1])
 FULL = T["tier"] == "full"
 NONROOT = T["tier"] == "nonroot"
+WAY = sys.prefix.split("/")[1:]  # to the kernels' libraries, wherever the checkout lies: directories with nothing else in them
 libc = ctypes.CDLL(None, use_errno=True)
 rows = []
 
@@ -163,14 +164,14 @@ def shadow():
     return tried(read, "/etc/shadow")
 
 
-@row("ENOENT", "EACCES ENOENT")
+@row("ENOENT way", "EACCES ENOENT")
 def home_of_root():
-    return tried(os.listdir, "/root")
+    return tried(lambda: "way" if os.listdir("/root") == WAY[1:2] and WAY[0] == "root" else "open")
 
 
 @row("own", "EACCES")
 def list_root():
-    return tried(lambda: "own" if {"home", "root", "srv", "run", "boot"}.isdisjoint(os.listdir("/")) else "open")
+    return tried(lambda: "own" if ({"home", "root", "srv", "run", "boot"} - {WAY[0]}).isdisjoint(os.listdir("/")) else "open")
 
 
 for path in ("/usr/x", "/usr/lib/x", "/etc/x", "/etc/passwd", "/app/x", "/x", "/var/tmp/x", "/dev/x", "/proc/x", "/run/x"):

@@ -96,8 +96,10 @@ private Q_SLOTS:
     void theModuleExplainsItself()
     {
         const ToolAnswer answer = run(QStringLiteral("import pydoc\nprint(pydoc.render_doc(power, renderer=pydoc.plaintext))"));
-        for (const char *word : {"fetch(url: str, name: str = None)", "files(", "progress(done, total=None", "query(sql", "store(data, name", "no network"})
-            QVERIFY2(answer.text.contains(QLatin1String(word)), qPrintable(answer.text));
+        QString words = answer.text; // newer Pythons break long lists of parameters into lines
+        words.remove(u' ').remove(u'\n');
+        for (const char *word : {"fetch(url:str,name:str=None)", "files(", "progress(done,total=None", "query(sql", "store(data,name", "nonetwork"})
+            QVERIFY2(words.contains(QLatin1String(word)), qPrintable(answer.text));
         QVERIFY2(answer.text.size() < 5000, qPrintable(answer.text));
         QVERIFY(run(QStringLiteral("power.fetch(link='x')")).text.contains(u"power.fetch() "));
         QVERIFY(run(QStringLiteral("power.nothing")).text.contains(u"there are: cancel_job, datasets, fetch, files, job_result, job_status, load, progress, query, store, submit_job"));
