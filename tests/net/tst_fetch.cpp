@@ -118,7 +118,7 @@ private Q_SLOTS:
 
     void redirects()
     {
-        m_server->answer = [this](const QByteArray &path, QTcpSocket *socket) {
+        m_server->answer = [](const QByteArray &path, QTcpSocket *socket) {
             if (path == "/end.csv") return say(socket, "200 OK", "data");
             if (path == "/loop") return say(socket, "302 Found\r\nLocation: /loop");
             if (path.startsWith("/n"))
@@ -285,10 +285,10 @@ private Q_SLOTS:
     void streamsWithFlatMemory()
     {
         qint64 sent = 0;
-        const qint64 all = 200ll << 20;
+        static constexpr qint64 all = 200ll << 20;
         m_server->answer = [&](const QByteArray &, QTcpSocket *socket) {
             socket->write("HTTP/1.1 200 OK\r\nContent-Length: " + QByteArray::number(all) + "\r\n\r\n");
-            const auto more = [&sent, all, socket] {
+            const auto more = [&sent, socket] {
                 static const QByteArray piece(1 << 20, 'x');
                 while (sent < all && socket->bytesToWrite() < (2 << 20))
                     sent += socket->write(piece);
