@@ -5,6 +5,7 @@ Run with the Python of an environment that has pip: pip's own finder and downloa
 configured with; nothing of a package is run. `pip download` would run each package's build backend for its metadata.
 """
 import hashlib
+import inspect
 import sys
 import tarfile
 from pathlib import Path
@@ -33,7 +34,8 @@ def main():
     with command.main_context():
         session = command.get_default_session(options)
         finder = command._build_package_finder(options, session)
-        download = Downloader(session, "off")
+        resumes = {"resume_retries": 2} if "resume_retries" in inspect.signature(Downloader).parameters else {}  # pip 25.1
+        download = Downloader(session, "off", **resumes)
         for requirement, wanted_hash in lines:
             name, version = requirement.split("==")
             links = [c.link for c in finder.find_all_candidates(name) if str(c.version) == version and not c.link.is_wheel]
